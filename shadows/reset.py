@@ -1,0 +1,116 @@
+"""The timed reset: when a state ends by itself. The deadline is in the shadow; an alarm is only the clock's bell."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Final, Self
+
+from shadows.calls import Place, read, record, take_next
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject
+from shadows.staff import BUSY, CallEvent, Event, Staff, StaffState
+
+EXPIRES_AFTER_MS: Final = 600_000
+_FIELD: Final = {StaffState.CALLING: "callingSeconds", StaffState.RUNNING: "runningSeconds"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alarm:
+    """A timer's message: what it was set for. It does nothing if the shadow is elsewhere by then.
+
+    Shape: ``{"thing": "staff-hana", "call": "01JD…", "state": "calling", "since": 1793235600123}``.
+    """
+
+    thing: str
+    call: str
+    state: str
+    since: int
+
+    @classmethod
+    def of(cls, thing: str, staff: Staff) -> Self | None:
+        """The alarm that a person's state needs; None if it does not end by itself."""
+        if staff.state not in BUSY:
+            return None
+        return cls(thing=thing, call=staff.call.id, state=staff.state, since=staff.asked.since)
+
+    @classmethod
+    def read(cls, raw: JsonObject) -> Self:
+        """Read a timer's message.
+
+        Raises:
+            Rejected: 400, naming the field that is missing or of another kind.
+        """
+        for name, kind in (("thing", str), ("call", str), ("state", str), ("since", int)):
+            if not isinstance(raw.get(name), kind):
+                raise Rejected(400, f"{name}: expected {kind.__name__}, got {raw.get(name)!r}")
+        return cls(thing=raw["thing"], call=raw["call"], state=raw["state"], since=raw["since"])
+
+    def document(self) -> JsonObject:
+        """The message, as JSON has it."""
+        return asdict(self)
+
+
+def deadline(place: Place, staff: Staff) -> int | None:
+    """When a person's state ends by itself, ms since 1970; None if it does not."""
+    if staff.state not in BUSY:
+        return None
+    usual = place.timing.calling_s if staff.state is StaffState.CALLING else place.timing.running_s
+    return staff.asked.since + int(1000 * (_booth_seconds(place, staff) or usual))
+
+
+def _booth_seconds(place: Place, staff: Staff) -> float | None:
+    try:
+        said = place.shadows.get(f"booth-{staff.call.booth}").reported.get(_FIELD[staff.state])
+    except Rejected:  # no such booth, or a name that cannot be one: the usual time holds
+        return None
+    return said if isinstance(said, int | float) and not isinstance(said, bool) and said > 0 else None
+
+
+def ring(place: Place, alarm: Alarm) -> int | None:
+    """End a state whose time is over.
+
+    Returns:
+        When to ring again, ms since 1970, if the time is not over yet; else None.
+    """
+    try:
+        staff = read(place, alarm.thing)
+    except Rejected as no:
+        if no.code == 404:  # removed meanwhile
+            return None
+        raise
+    return _end(place, alarm.thing, staff) if Alarm.of(alarm.thing, staff) == alarm else None
+
+
+def _end(place: Place, thing: str, staff: Staff) -> int | None:
+    """Record that a state's time is over, or say when it will be; so late that nobody waits, the call expires."""
+    due = deadline(place, staff)
+    if due is None or (late := place.clock() - due) < 0:
+        return due
+    kind = CallEvent.MISSED if staff.state is StaffState.CALLING else CallEvent.ENDED
+    if late > EXPIRES_AFTER_MS:
+        kind = CallEvent.EXPIRED
+    record(place, thing, Event(kind=kind, about=(staff.call.id, staff.asked.since)))
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the sweep found of one person: when their state ends (ms since 1970), and whether something is untold."""
+
+    thing: str
+    staff: Staff
+    due: int | None
+
+
+def sweep(place: Place, *, on_error: Callable[[str, Exception], None]) -> Iterator[Found]:
+    """Go over everybody: end what is overdue, hand on what waits, and say what is to come.
+
+    One person's shadow that cannot be swept does not keep the others: ``on_error`` hears of it.
+    """
+    for thing in place.things.list(type="staff"):
+        try:
+            staff = read(place, thing.name)
+            due = _end(place, thing.name, staff)
+            take_next(place, thing.name)
+            yield Found(thing=thing.name, staff=read(place, thing.name), due=due)
+        except Exception as error:
+            on_error(thing.name, error)

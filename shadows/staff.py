@@ -1,0 +1,460 @@
+"""The rule book of a call, pure: what a staff shadow says, and what each event makes of it.
+
+``desired`` is what is asked of a person now; ``reported`` is what has reached them, and our book-keeping. Nothing
+here looks at a clock, a network or another person's shadow: who stands in for whom is asked in
+:mod:`shadows.calls` and handed in as ``to``.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any, Final, Self, TypeVar
+
+from ulid import ULID
+
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject, Shadow
+
+SEEN_KEPT: Final = 16
+WAITING_KEPT: Final = 8
+UNTOLD_FOR_MS: Final = 10_000
+TRIED_KEPT: Final = 16  # a longer chain of backups would outgrow the 8 KB of a shadow
+
+
+class StaffState(StrEnum):
+    """What a person is asked to be doing: the four looks of a tile."""
+
+    IDLE = "idle"
+    CALLING = "calling"
+    RUNNING = "running"
+    AWAY = "away"
+
+
+class CallEvent(StrEnum):
+    """What can happen to a person's call; also the ``why`` of the state that it made."""
+
+    PRESS = "press"
+    OK = "ok"
+    NO = "no"
+    MISSED = "missed"
+    ENDED = "ended"
+    DONE = "done"
+    CANCEL = "cancel"
+    AWAY = "away"
+    BACK = "back"
+    HANDOVER = "handover"
+    EXPIRED = "expired"
+
+
+class End(StrEnum):
+    """How a call was over for this person; ``""`` while it is not."""
+
+    OPEN = ""
+    MISSED = "missed"
+    REFUSED = "refused"
+    DONE = "done"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+    UNAVAILABLE = "unavailable"
+    EXPIRED = "expired"
+
+
+class ClickType(StrEnum):
+    """How a button was pressed; each kind may call somebody else."""
+
+    SINGLE = "SINGLE"
+    DOUBLE = "DOUBLE"
+    LONG = "LONG"
+
+
+_I, _C, _R, _A = StaffState.IDLE, StaffState.CALLING, StaffState.RUNNING, StaffState.AWAY
+_E = CallEvent
+
+# Where an event leads, and how it ends the call. A pair that is not here moves nobody.
+NEXT: Final[Mapping[tuple[StaffState, CallEvent], tuple[StaffState, End]]] = {
+    (_I, _E.PRESS): (_C, End.OPEN),
+    (_I, _E.HANDOVER): (_C, End.OPEN),
+    (_C, _E.OK): (_R, End.OPEN),
+    (_C, _E.NO): (_I, End.REFUSED),
+    (_R, _E.NO): (_I, End.REFUSED),
+    (_C, _E.DONE): (_I, End.DONE),
+    (_R, _E.DONE): (_I, End.DONE),
+    (_C, _E.CANCEL): (_I, End.CANCELLED),
+    (_R, _E.CANCEL): (_I, End.CANCELLED),
+    (_C, _E.MISSED): (_I, End.MISSED),
+    (_R, _E.ENDED): (_I, End.ENDED),
+    (_C, _E.EXPIRED): (_I, End.EXPIRED),
+    (_R, _E.EXPIRED): (_I, End.EXPIRED),
+    (_I, _E.AWAY): (_A, End.OPEN),
+    (_C, _E.AWAY): (_A, End.UNAVAILABLE),
+    (_R, _E.AWAY): (_A, End.DONE),
+    (_A, _E.BACK): (_I, End.OPEN),
+}
+# The ends after which somebody else is asked; with nobody to ask, the whole channel hears of it.
+UNANSWERED: Final = frozenset({End.MISSED, End.REFUSED, End.UNAVAILABLE})
+BUSY: Final = frozenset({StaffState.CALLING, StaffState.RUNNING})
+
+_Member = TypeVar("_Member", bound=StrEnum)
+
+
+def _member(kind: type[_Member], value: object, otherwise: _Member) -> _Member:
+    return kind(str(value)) if value in list(kind) else otherwise
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _number(value: object) -> int:
+    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One request for one person. It names no button: an IMSI is private.
+
+    Attributes:
+        id: a ULID; a call that moves to a backup keeps it.
+        booth: id of the booth where somebody waits.
+        click: how the button was pressed.
+        at: first press, milliseconds since 1970.
+        count: presses so far.
+        note: what the person answered after "ok", for the visitor.
+        end: how it was over for this person; "" while it is not.
+        to: the thing that has it now; "" if nobody else does.
+        tried: things that were asked before, oldest first; they are not asked again.
+    """
+
+    id: str = ""
+    booth: str = ""
+    click: ClickType = ClickType.SINGLE
+    at: int = 0
+    count: int = 0
+    note: str = ""
+    end: End = End.OPEN
+    to: str = ""
+    tried: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, raw: object) -> Self:
+        """Read a call from a shadow. What is not a call's becomes its empty value: a shadow is anybody's text."""
+        got = raw if isinstance(raw, dict) else {}
+        return cls(
+            id=_text(got.get("id")),
+            booth=_text(got.get("booth")),
+            click=_member(ClickType, got.get("click"), ClickType.SINGLE),
+            at=_number(got.get("at")),
+            count=_number(got.get("count")),
+            note=_text(got.get("note")),
+            end=_member(End, got.get("end"), End.OPEN),
+            to=_text(got.get("to")),
+            tried=_texts(got.get("tried")),
+        )
+
+    def document(self) -> JsonObject:
+        """All keys, as they stand in a shadow."""
+        return {**asdict(self), "tried": list(self.tried)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The four keys that both halves of a staff shadow have: state, since when, why, and the call."""
+
+    state: StaffState = StaffState.IDLE
+    since: int = 0
+    why: CallEvent = CallEvent.DONE
+    call: Call = field(default_factory=Call)
+
+    @classmethod
+    def read(cls, half: JsonObject) -> Self:
+        """Read one half of a shadow; a state that we do not know is idle, so that a press always works."""
+        return cls(
+            state=_member(StaffState, half.get("state"), StaffState.IDLE),
+            since=_number(half.get("since")),
+            why=_member(CallEvent, half.get("why"), CallEvent.DONE),
+            call=Call.read(half.get("call")),
+        )
+
+    def document(self) -> JsonObject:
+        """The four keys, as they stand in a shadow."""
+        return {"state": self.state, "since": self.since, "why": self.why, "call": self.call.document()}
+
+    @property
+    def age(self) -> tuple[int, int]:
+        """What orders two snapshots of one person: a repeated press changes the count alone."""
+        return (self.since, self.call.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What makes an event the same one when it comes again.
+
+    Attributes:
+        door: by which door it came, such as ``webhook`` or ``slack``.
+        sender: the button, or who wrote.
+        id: the sender's own id of the event; without one, what is alike, such as the click.
+        within_ms: 0 where ``id`` is the sender's; else only events as close as this are the same.
+    """
+
+    door: str
+    sender: str
+    id: str
+    within_ms: int = 0
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits: a shadow is public, and a button's IMSI is not."""
+        joined = "\x00".join((self.door, self.sender, self.id))
+        return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+    def in_(self, seen: tuple[str, ...], now: int) -> bool:
+        """Whether this event is among those that a shadow took (``<ms>:<digest>``)."""
+        return any(
+            digest == self.digest and (not self.within_ms or abs(now - int(at)) < self.within_ms)
+            for at, _, digest in (entry.partition(":") for entry in seen)
+            if at.isdecimal()
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """A claim: somebody is sending the message about this snapshot since ``at``."""
+
+    since: int
+    count: int
+    at: int
+
+    @classmethod
+    def read(cls, raw: object) -> Self | None:
+        """Read a claim; None if there is none."""
+        if not isinstance(raw, dict):
+            return None
+        return cls(**{name: _number(raw.get(name)) for name in ("since", "count", "at")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staff:
+    """A staff shadow, read.
+
+    Attributes:
+        asked: what is asked of the person now (``desired``).
+        told: what has reached them (``reported``); a difference is what is still to be told.
+        seen: the last events that this shadow took, oldest first.
+        telling: who is sending right now, if anybody.
+        told_at: when Slack last took a message for this person, ms; 0 for never.
+        waiting: calls of other booths, oldest first.
+        version: of the shadow; a write names it.
+    """
+
+    asked: Asked = field(default_factory=Asked)
+    told: Asked = field(default_factory=Asked)
+    name: str = ""
+    role: str = ""
+    seen: tuple[str, ...] = ()
+    telling: Telling | None = None
+    told_at: int = 0
+    waiting: tuple[Call, ...] = ()
+    version: int = 0
+
+    @classmethod
+    def read(cls, shadow: Shadow) -> Self:
+        """Read a shadow as a person; nonsense in it never raises."""
+        desired, reported = shadow.desired, shadow.reported
+        waiting = reported.get("waiting")
+        return cls(
+            asked=Asked.read(desired or reported),
+            told=Asked.read(reported),
+            name=_text(reported.get("name")),
+            role=_text(reported.get("role")),
+            seen=_texts(reported.get("seen")),
+            telling=Telling.read(reported.get("telling")),
+            told_at=_number(reported.get("toldAt")),
+            waiting=tuple(map(Call.read, waiting)) if isinstance(waiting, list) else (),
+            version=shadow.version,
+        )
+
+    @property
+    def state(self) -> StaffState:
+        """What is asked now."""
+        return self.asked.state
+
+    @property
+    def call(self) -> Call:
+        """The call that the state is about, or the last one."""
+        return self.asked.call
+
+    @property
+    def nobody_left(self) -> bool:
+        """Whether the call ended with no answer and nobody else to ask."""
+        return self.state not in BUSY and self.call.end in UNANSWERED and not self.call.to
+
+    def has_call_of(self, booth: str) -> bool:
+        """Whether this person is called to, or on the way to, that booth."""
+        return self.state in BUSY and self.call.booth == booth
+
+
+def newcomer(name: str, role: str, now: int) -> tuple[JsonObject, JsonObject]:
+    """Both halves of a new person's shadow: idle, and nothing to tell."""
+    four = Asked(since=now, why=CallEvent.BACK).document()
+    return four, {**four, "name": name, "role": role, "seen": [], "toldAt": 0, "waiting": []}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to one person's call.
+
+    Attributes:
+        key: to know it again; None for a timer, which names what it is ``about`` instead.
+        call: of a press or a hand-over.
+        note: what was written after "ok".
+        about: the (call id, since) that a timer was set for; an event about another state does nothing.
+    """
+
+    kind: CallEvent
+    key: Key | None = None
+    call: Call | None = None
+    note: str = ""
+    about: tuple[str, int] | None = None
+
+
+def pressed(booth: str, click: ClickType, key: Key, now: int) -> Event:
+    """A press at a booth, as a new call."""
+    call = Call(id=str(ULID.from_timestamp(now / 1000)), booth=booth, click=click, at=now, count=1)
+    return Event(kind=CallEvent.PRESS, key=key, call=call)
+
+
+def answered(kind: CallEvent, key: Key, note: str = "") -> Event:
+    """What a person said: ok, no, done, away, back; or a visitor: cancel."""
+    return Event(kind=kind, key=key, note=note)
+
+
+def next_waiting(staff: Staff, now: int) -> Event | None:
+    """The oldest waiting call as if it came now; None while there is none, or the person has no time for it.
+
+    That nobody took the last call is told first: the next call would put it out of the shadow. Only a Slack that
+    does not answer may not keep the next visitor waiting for that.
+    """
+    if not staff.waiting or staff.state in BUSY:
+        return None
+    untold = staff.nobody_left and staff.asked.age != staff.told.age
+    if untold and now - staff.asked.since < UNTOLD_FOR_MS:
+        return None
+    call = staff.waiting[0]
+    return Event(kind=CallEvent.HANDOVER if call.tried else CallEvent.PRESS, call=call)
+
+
+def without_oldest(staff: Staff) -> Staff:
+    """The same person, with the oldest waiting call taken out."""
+    return replace(staff, waiting=staff.waiting[1:])
+
+
+def repeats(staff: Staff, event: Event, now: int) -> bool:
+    """Whether this shadow took that event before."""
+    return event.key is not None and event.key.in_(staff.seen, now)
+
+
+def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
+    """The call that somebody else must be asked to take before this event is written; None if there is none."""
+    if event.call and staff.state not in (_I, _A):
+        return None if staff.has_call_of(event.call.booth) else event.call
+    if event.call and staff.state is _A:
+        return event.call
+    _, end = _next(staff, event) or (None, End.OPEN)
+    if end not in UNANSWERED:
+        return None
+    return replace(staff.call, tried=(*staff.call.tried, thing)[-TRIED_KEPT:], end=End.OPEN, to="", note="")
+
+
+def step(staff: Staff, event: Event, now: int, to: str = "") -> Staff:
+    """What the shadow says after an event.
+
+    Args:
+        staff: before.
+        event: what happened; one that means nothing now is remembered, and changes nothing else.
+        now: milliseconds since 1970.
+        to: who took the call that this event passed on; "" if nobody did.
+
+    Raises:
+        Rejected: 429, if as many booths as can be kept wait for this person already.
+    """
+    after = _arrived(staff, event, now, to) if event.call else _moved(staff, event, now, to)
+    if event.key is None:
+        return after
+    return replace(after, seen=(*staff.seen, f"{now}:{event.key.digest}")[-SEEN_KEPT:])
+
+
+def _next(staff: Staff, event: Event) -> tuple[StaffState, End] | None:
+    if event.about is not None and event.about != (staff.call.id, staff.asked.since):
+        return None
+    return NEXT.get((staff.state, event.kind))
+
+
+def _moved(staff: Staff, event: Event, now: int, to: str) -> Staff:
+    """An answer, a timer: the person's own call moves on or ends."""
+    move = _next(staff, event)
+    if move is None:
+        return staff
+    state, end = move
+    call = staff.call
+    if staff.state in BUSY:  # going away from idle, or coming back, says nothing about the last call
+        call = replace(call, end=end, to=to, note=event.note if event.kind is _E.OK else call.note)
+    return _asked(staff, state, event.kind, call, now)
+
+
+def _arrived(staff: Staff, event: Event, now: int, to: str) -> Staff:
+    """A press or a hand-over: a call comes to this person."""
+    call = event.call or Call()
+    if staff.state is _I:
+        return _asked(staff, _C, event.kind, call, now)
+    if staff.has_call_of(call.booth):
+        again = replace(staff.call, count=staff.call.count + 1, tried=_union(staff.call.tried, call.tried))
+        return replace(staff, asked=replace(staff.asked, call=again))
+    if to:
+        return staff
+    if staff.state is _A:
+        return _asked(staff, _A, event.kind, replace(call, end=End.UNAVAILABLE), now)
+    return replace(staff, waiting=_queued(staff.waiting, call))
+
+
+def _asked(staff: Staff, state: StaffState, why: CallEvent, call: Call, now: int) -> Staff:
+    since = max(now, staff.asked.since + 1)  # later than any other, so that there is a delta until it is told
+    return replace(staff, asked=Asked(state=state, since=since, why=why, call=call))
+
+
+def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((*first, *second)))[-TRIED_KEPT:]
+
+
+def _queued(waiting: tuple[Call, ...], call: Call) -> tuple[Call, ...]:
+    if any(each.booth == call.booth for each in waiting):
+        return tuple(
+            replace(each, count=each.count + 1, tried=_union(each.tried, call.tried))
+            if each.booth == call.booth
+            else each
+            for each in waiting
+        )
+    if len(waiting) >= WAITING_KEPT:
+        raise Rejected(
+            429, f"booth: {WAITING_KEPT} other booths wait for this person already, got {call.booth!r}"
+        )
+    return (*waiting, call)
+
+
+def changes(before: Staff, after: Staff) -> dict[str, Any]:
+    """What to send to the shadow service: ``desired`` and ``reported``, each only where something changed."""
+    patch: dict[str, Any] = {}
+    if after.asked != before.asked:
+        patch["desired"] = after.asked.document()
+    reported: JsonObject = {}
+    if after.seen != before.seen:
+        reported["seen"] = list(after.seen)
+    if after.waiting != before.waiting:
+        reported["waiting"] = [call.document() for call in after.waiting]
+    if reported:
+        patch["reported"] = reported
+    return patch

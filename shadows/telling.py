@@ -1,0 +1,289 @@
+"""Telling people: the delta of a shadow is the outbox, and this empties it.
+
+A shadow with a delta is one whose latest change Slack has not been told. :func:`mention_for` decides what is to be
+said, :func:`deliver` says it through a :class:`Teller` and reports what was said.
+"""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+from shadows.calls import Place, read, rewrite, take_next
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject
+from shadows.staff import BUSY, Asked, Call, CallEvent, End, Staff, StaffState
+
+CLAIM_MS: Final = 30_000
+STALE_MS: Final = 600_000  # as old as a call that expires: who waited is gone
+
+
+class MentionKind(StrEnum):
+    """What is posted; everything else is only reported, for its door has answered already."""
+
+    PRESS = "press"
+    AGAIN = "again"
+    HANDOVER = "handover"
+    NOBODY = "nobody"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """One message to one person, or to all where nobody is left.
+
+    Attributes:
+        thing, name: who is called.
+        slack: their Slack user id; "" if they have none.
+        booth: title of the booth.
+        call: as it stood when this was decided.
+        state: of the person.
+        tried: names of those who were asked before.
+        thread: ts of the first message about this call, where it is known; else "".
+    """
+
+    kind: MentionKind
+    thing: str
+    name: str
+    slack: str
+    booth: str
+    call: Call
+    state: StaffState
+    tried: tuple[str, ...] = ()
+    thread: str = ""
+
+
+class NotTold(Exception):  # noqa: N818 - a state of the message, not a fault of ours
+    """Slack did not take a message.
+
+    Attributes:
+        reason: what Slack said, or what failed; never a secret.
+        retry_after_s: how long Slack asked us to wait; None if it did not.
+        channel: True if nothing can be sent now; False if only this message was refused.
+    """
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None, channel: bool = True) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+        self.channel = channel
+
+
+class Teller(Protocol):
+    """How people are told."""
+
+    def tell(self, mention: Mention) -> str:
+        """Send one message within 3 s; the answer is its ts, or "" if the way of sending knows none.
+
+        Raises:
+            NotTold: Slack did not take it, or nobody knows.
+        """
+
+    def tell_expired(self, count: int) -> None:
+        """Send one line for all the calls that expired while nothing ran.
+
+        Raises:
+            NotTold: as above.
+        """
+
+
+class Delivery(StrEnum):
+    """What became of one attempt to deliver."""
+
+    REPORTED = "reported"  # nothing had, or has any more, to be said
+    TOLD = "told"
+    CLAIMED = "claimed"  # somebody else is sending it right now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Untold:
+    """Something that is still to be said about a person, since when (ms since 1970)."""
+
+    kind: MentionKind
+    since: int
+
+
+def mention_for(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
+    """What has to be said about the difference between what is asked and what was told; None if nothing."""
+    asked, told = staff.asked, staff.told
+    if asked.age <= told.age:
+        return None
+    if asked.state not in BUSY:
+        return _over(staff, now, quiet_s)
+    if asked.call.id == told.call.id:
+        # "ok" came between: the door has answered it, and who says ok does not need to hear of the press before.
+        pressed_again = asked.state is told.state and asked.call.count > told.call.count
+        return MentionKind.AGAIN if pressed_again and not _quiet(staff, now, quiet_s) else None
+    if asked.state is StaffState.CALLING:
+        return MentionKind.HANDOVER if asked.why is CallEvent.HANDOVER else MentionKind.PRESS
+    return None
+
+
+def _over(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
+    """What is said of a call that is over: only what somebody must know who was not the one to end it."""
+    call, told = staff.call, staff.told
+    if (call.id, call.end) == (told.call.id, told.call.end):  # said before they went away or came back
+        return None
+    if call.end is End.EXPIRED:
+        return None if told.state is StaffState.RUNNING else MentionKind.EXPIRED
+    if now - staff.asked.since > STALE_MS:
+        return None
+    if call.end is End.CANCELLED and call.id == told.call.id and told.state in BUSY:
+        return MentionKind.CANCELLED
+    if staff.nobody_left:
+        same = told.call.end is End.UNAVAILABLE and told.call.booth == call.booth
+        return None if same and _quiet(staff, now, quiet_s) else MentionKind.NOBODY
+    return None
+
+
+def _quiet(staff: Staff, now: int, quiet_s: float) -> bool:
+    return 0 <= now - staff.told_at < quiet_s * 1000
+
+
+def untold(place: Place, thing: str) -> Untold | None:
+    """What is still to be said about a person. What needs no words is reported here and now.
+
+    Raises:
+        Rejected: 404, if there is no such person.
+    """
+    staff = read(place, thing)
+    kind = mention_for(staff, place.clock(), place.timing.quiet_s)
+    if kind:
+        return Untold(kind=kind, since=staff.asked.since)
+    _report(place, thing, staff.asked)
+    return None
+
+
+def deliver(place: Place, thing: str, teller: Teller, *, alive_since: int = 0) -> Delivery:
+    """Tell what a person's shadow says and Slack has not heard, and report it.
+
+    Args:
+        place: where we run.
+        thing: whose shadow.
+        teller: how people are told.
+        alive_since: claims made before this moment (ms since 1970) are of a process that is dead.
+
+    Raises:
+        NotTold: Slack did not take it. The claim is released: try again.
+        Rejected: 404, if there is no such person.
+    """
+    claimed = _claim(place, thing, alive_since)
+    if claimed is None:
+        return Delivery.CLAIMED if untold(place, thing) else Delivery.REPORTED
+    staff, kind = claimed
+    try:
+        _say(place, teller, _mention(place, thing, staff, kind))
+    except BaseException:
+        _release(place, thing)
+        raise
+    _report(place, thing, staff.asked, told_at=place.clock())
+    return Delivery.TOLD
+
+
+def deliver_expired(place: Place, things: list[str], teller: Teller, *, alive_since: int = 0) -> None:
+    """Tell in one line of all these people's calls that expired, and report them.
+
+    Raises:
+        NotTold: Slack did not take it. The claims are released: try again.
+    """
+    claims = {thing: claim for thing in things if (claim := _claim(place, thing, alive_since))}
+    expired = {thing: staff for thing, (staff, kind) in claims.items() if kind is MentionKind.EXPIRED}
+    try:
+        if expired:
+            teller.tell_expired(len(expired))
+    except BaseException:
+        for thing in claims:
+            _release(place, thing)
+        raise
+    for thing, staff in expired.items():
+        _report(place, thing, staff.asked)
+    for thing in claims.keys() - expired.keys():  # something newer is to be said of these
+        _release(place, thing)
+
+
+def _claim(place: Place, thing: str, alive_since: int) -> tuple[Staff, MentionKind] | None:
+    """Write down that we are sending; None if another is, or if there is nothing to say any more."""
+
+    def decide(staff: Staff) -> tuple[JsonObject, tuple[Staff, MentionKind] | None]:
+        now = place.clock()
+        kind = mention_for(staff, now, place.timing.quiet_s)
+        other = staff.telling
+        if kind is None or (other and other.at >= alive_since and 0 <= now - other.at < CLAIM_MS):
+            return {}, None
+        since, count = staff.asked.age
+        return {"reported": {"telling": {"since": since, "count": count, "at": now}}}, (staff, kind)
+
+    return rewrite(place, thing, decide)
+
+
+def _release(place: Place, thing: str) -> None:
+    rewrite(place, thing, lambda staff: ({"reported": {"telling": None}} if staff.telling else {}, None))
+
+
+def _report(place: Place, thing: str, said: Asked, told_at: int = 0) -> None:
+    """Report a snapshot as told, unless a later one is told already; what came after it stays a delta."""
+
+    def decide(staff: Staff) -> tuple[JsonObject, bool]:
+        reported: JsonObject = said.document() if staff.told.age < said.age else {}
+        if reported and told_at:
+            reported["toldAt"] = told_at
+        if told_at and staff.telling:
+            reported["telling"] = None
+        return {"reported": reported} if reported else {}, bool(reported)
+
+    if rewrite(place, thing, decide):
+        take_next(place, thing)
+
+
+def _say(place: Place, teller: Teller, mention: Mention) -> None:
+    if mention.kind is MentionKind.EXPIRED:
+        teller.tell_expired(1)
+        return
+    ts = teller.tell(mention)
+    if ts and mention.kind in (MentionKind.PRESS, MentionKind.HANDOVER):
+        with suppress(
+            Rejected
+        ):  # without the thread, a repeat goes to the channel: that is no reason to send twice
+            place.things.update(mention.thing, {"thread": f"{mention.call.id}:{ts}"})
+
+
+def _mention(place: Place, thing: str, staff: Staff, kind: MentionKind) -> Mention:
+    private = _attributes(place, thing)
+    call_id, _, ts = private.get("thread", "").partition(":")
+    return Mention(
+        kind=kind,
+        thing=thing,
+        name=staff.name or thing.removeprefix("staff-"),
+        slack=private.get("slackUserId", ""),
+        booth=_title(place, staff.call.booth),
+        call=staff.call,
+        state=staff.state,
+        tried=tuple(_name(place, other) for other in staff.call.tried),
+        thread=ts if call_id == staff.call.id else "",
+    )
+
+
+def _attributes(place: Place, thing: str) -> Mapping[str, str]:
+    try:
+        return place.things.get(thing).attributes
+    except Rejected as no:
+        if no.code != 404:
+            raise
+        return {}
+
+
+def _title(place: Place, booth: str) -> str:
+    try:
+        title = place.shadows.get(f"booth-{booth}").reported.get("title")
+    except Rejected:  # no such booth any more, or no name for one: its id says enough
+        return booth
+    return title if isinstance(title, str) and title else booth
+
+
+def _name(place: Place, thing: str) -> str:
+    try:
+        return read(place, thing).name or thing.removeprefix("staff-")
+    except Rejected:
+        return thing.removeprefix("staff-")

@@ -1,0 +1,9 @@
+"""What every test stands on."""
+
+from hypothesis import HealthCheck, settings
+
+# Two slow cores share the machine with a browser: how long a draw takes says nothing about the code.
+settings.register_profile(
+    "here", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("here")

@@ -1,0 +1,224 @@
+"""The outbox: what is said, once, the newest first, and what is only reported."""
+
+from dataclasses import replace
+
+import pytest
+
+from shadows.calls import read, record
+from shadows.errors import Rejected
+from shadows.staff import CallEvent, End, StaffState, answered
+from shadows.telling import Delivery, MentionKind, NotTold, Untold, deliver, deliver_expired, untold
+from tests.memory import START, Shop
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+def test_a_press_is_mentioned_once_and_reported(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    assert untold(shop.place, hana) == Untold(kind=MentionKind.PRESS, since=START + 1)
+    assert shop.deliver(hana) is Delivery.TOLD
+    assert shop.deliver(hana) is Delivery.REPORTED
+    (mention,) = shop.told
+    assert (mention.kind, mention.slack, mention.name, mention.booth) == ("press", "UHANA", "Hana", "main")
+    staff = read(shop.place, hana)
+    assert (staff.asked, staff.told_at, staff.telling) == (staff.told, START, None)
+
+
+def test_the_booths_title_is_what_is_said(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.shadows.update("booth-main", reported={"title": "受付 Main"})
+    shop.press(hana)
+    shop.deliver(hana)
+    assert shop.told[0].booth == "受付 Main"
+
+
+@pytest.mark.parametrize("kind", [CallEvent.OK, CallEvent.DONE])
+def test_what_the_door_answers_is_only_reported(shop: Shop, kind: CallEvent) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.deliver(hana)
+    shop.says(hana, kind)
+    assert untold(shop.place, hana) is None
+    assert (shop.kinds(), shop.has_delta(hana)) == (["press"], False)
+
+
+def test_presses_mention_again_only_after_the_quiet_time(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    for wait, said in ((0, ["press"]), (19, ["press"]), (2, ["press", "again"]), (1, ["press", "again"])):
+        shop.now += wait * 1000
+        shop.press(hana)
+        shop.deliver(hana)
+        assert (shop.kinds(), shop.has_delta(hana)) == (said, False)
+    assert read(shop.place, hana).told.call.count == 4
+    assert shop.told[1].thread == shop.told[0].thread or shop.told[1].thread
+
+
+def test_presses_while_running_follow_the_same_quiet_time(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.deliver(hana)
+    shop.says(hana, CallEvent.OK, "2 min")
+    shop.deliver(hana)
+    shop.now += 21_000
+    shop.press(hana)
+    shop.deliver(hana)
+    assert shop.kinds() == ["press", "again"]
+    assert (shop.told[1].state, shop.told[1].call.note) == (StaffState.RUNNING, "2 min")
+
+
+def test_a_call_that_is_over_before_slack_took_it_is_not_announced(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.says(hana, CallEvent.CANCEL)
+    assert untold(shop.place, hana) is None
+    assert (shop.told, shop.has_delta(hana)) == ([], False)
+
+
+def test_a_call_that_was_told_and_is_cancelled_is_taken_back(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.deliver(hana)
+    shop.says(hana, CallEvent.CANCEL)
+    shop.deliver(hana)
+    assert shop.kinds() == ["press", "cancelled"]
+
+
+def test_nobody_left_is_told_to_the_channel_once(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.deliver(hana)
+    shop.says(hana, CallEvent.NO)
+    shop.deliver(hana)
+    shop.says(hana, CallEvent.AWAY)
+    shop.deliver(hana)
+    shop.says(hana, CallEvent.BACK)
+    shop.deliver(hana)
+    assert (shop.kinds(), shop.has_delta(hana)) == (["press", "nobody"], False)
+
+
+def test_presses_for_somebody_away_do_not_shout_at_everybody_each_time(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.says(hana, CallEvent.AWAY)
+    for wait in (0, 1, 5, 30):
+        shop.now += wait * 1000
+        shop.press(hana)
+        shop.deliver(hana)
+    assert (shop.kinds(), shop.has_delta(hana)) == (["nobody", "nobody"], False)
+
+
+def test_nobody_left_is_no_news_ten_minutes_later(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.says(hana, CallEvent.NO)
+    shop.now += 601_000
+    assert untold(shop.place, hana) is None
+    assert not shop.has_delta(hana)
+
+
+def test_a_refused_message_stays_a_delta_and_its_claim_is_released(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.slack_fails = NotTold("ratelimited", retry_after_s=3)
+    with pytest.raises(NotTold):
+        shop.deliver(hana)
+    assert (shop.has_delta(hana), read(shop.place, hana).telling) == (True, None)
+    shop.slack_fails = None
+    assert (shop.deliver(hana), shop.kinds()) == (Delivery.TOLD, ["press"])
+
+
+def test_two_that_deliver_at_once_send_once(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    other: list[Delivery] = []
+    shop.during = lambda: other.append(deliver(shop.place, hana, shop))
+    assert shop.deliver(hana) is Delivery.TOLD
+    assert (other, shop.kinds()) == ([Delivery.CLAIMED], ["press"])
+
+
+def test_the_claim_of_somebody_who_died_holds_for_thirty_seconds_and_not_over_a_restart(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.shadows.update(hana, reported={"telling": {"since": START + 1, "count": 1, "at": START}})
+    shop.now += 29_000
+    assert shop.deliver(hana) is Delivery.CLAIMED
+    assert shop.deliver(hana, alive_since=START + 1) is Delivery.TOLD
+
+
+def test_an_ok_that_comes_while_the_mention_is_sent_is_not_overwritten(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.during = lambda: shop.says(hana, CallEvent.OK)
+    shop.deliver(hana)
+    staff = read(shop.place, hana)
+    assert (staff.state, staff.told.state, staff.telling) == (StaffState.RUNNING, StaffState.CALLING, None)
+    assert untold(shop.place, hana) is None
+    assert not shop.has_delta(hana)
+
+
+def test_a_later_report_is_never_put_back(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+
+    def another_finishes_first() -> None:
+        shop.says(hana, CallEvent.DONE)
+        staff = read(shop.place, hana)
+        shop.shadows.update(hana, reported=staff.asked.document())
+
+    shop.during = another_finishes_first
+    shop.deliver(hana)
+    staff = read(shop.place, hana)
+    assert staff.asked == staff.told
+
+
+def test_expired_calls_are_one_line(shop: Shop) -> None:
+    people = [shop.staff(name) for name in ("hana", "sora", "riku")]
+    for thing in people:
+        shop.press(thing)
+        staff = read(shop.place, thing)
+        about = (staff.call.id, staff.asked.since)
+        record(shop.place, thing, replace(answered(CallEvent.EXPIRED, shop.key()), about=about))
+    shop.slack_fails = NotTold("gone")
+    with pytest.raises(NotTold):
+        deliver_expired(shop.place, people, shop)
+    shop.slack_fails = None
+    deliver_expired(shop.place, people, shop)
+    assert (shop.told, [shop.has_delta(thing) for thing in people]) == ([3], [False] * 3)
+
+
+def test_hand_over_names_who_was_asked_before(shop: Shop) -> None:
+    hana, sora = shop.staff("hana", backup="sora"), shop.staff("sora")
+    shop.press(hana)
+    shop.deliver(hana)
+    shop.says(hana, CallEvent.NO)
+    shop.deliver(sora)
+    shop.deliver(hana)
+    assert [(each.kind, each.thing, each.tried) for each in shop.told] == [
+        ("press", hana, ()),
+        ("handover", sora, ("Hana",)),
+    ]
+    was, now = read(shop.place, hana).call, read(shop.place, sora).call
+    assert (was.end, was.to, now.id, now.booth) == (End.REFUSED, sora, was.id, "main")
+
+
+def test_that_nobody_came_is_told_before_the_next_waiting_call_takes_the_shadow(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.deliver(hana)
+    shop.press(hana, booth="hall")
+    shop.says(hana, CallEvent.NO)
+    assert read(shop.place, hana).state is StaffState.IDLE
+    shop.deliver(hana)
+    staff = read(shop.place, hana)
+    assert (staff.state, staff.call.booth, staff.waiting) == (StaffState.CALLING, "hall", ())
+    shop.deliver(hana)
+    assert shop.kinds() == ["press", "nobody", "press"]
+
+
+def test_a_person_who_is_not_there_is_a_404(shop: Shop) -> None:
+    with pytest.raises(Rejected, match="staff-nobody") as no:
+        shop.deliver("staff-nobody")
+    assert no.value.code == 404
