@@ -7,18 +7,23 @@ guide is silent, Greengrass's local shadow manager, which is AWS's own imitation
 import json
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Final, NoReturn
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn, Self
 
 from shadows.errors import Rejected
-from shadows.shadow import JsonObject
+from shadows.shadow import JsonObject, Shadow
 
 SECTIONS: Final = ("desired", "reported")
 MAX_STATE_BYTES: Final = 8192  # of both sections as compact JSON; metadata is not counted
-MAX_REQUEST_BYTES: Final = 128 * 1024  # what a publish may carry: nulls and spaces count here, not in the state
+MAX_REQUEST_BYTES: Final = (
+    128 * 1024
+)  # what a publish may carry: nulls and spaces count here, not in the state
 MAX_TOKEN_BYTES: Final = 64
 # AWS's quota page says 8, its error text and Greengrass say 6. What passes here must pass there: the smaller one.
 MAX_DEPTH: Final = 6
+
+# Made once: json.dumps makes one for each call that wants anything special.
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,11 +34,25 @@ class Document:
         state: ``{"desired"?: {…}, "reported"?: {…}}``; a section is there only while it has a key.
         metadata: mirrors ``state``; each leaf is ``{"timestamp": seconds}`` of the last update that named it.
         version: 1 for the first update.
+        text: all three as JSON, the way update/documents shows them. It is kept, stored and sent as it is: encoding it
+            anew each time would cost as much as all the rest of an update.
     """
 
-    state: JsonObject = field(default_factory=dict)
-    metadata: JsonObject = field(default_factory=dict)
-    version: int = 0
+    state: JsonObject
+    metadata: JsonObject
+    version: int
+    text: str
+
+    @classmethod
+    def of(cls, state: JsonObject, metadata: JsonObject, version: int) -> Self:
+        """A document made of its parts."""
+        text = _ENCODER.encode({"state": state, "metadata": metadata, "version": version})
+        return cls(state=state, metadata=metadata, version=version, text=text)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """A document from its text."""
+        return cls(**json.loads(text), text=text)
 
     @property
     def delta(self) -> JsonObject:
@@ -70,7 +89,9 @@ def merge(base: JsonObject, patch: JsonObject) -> JsonObject:
         elif isinstance(old := base.get(key), dict):
             merged[key] = merge(old, value)
         elif (new := merge({}, value)) or not value or key in base:
-            merged[key] = new  # a new key with nothing but nulls in it stays absent; an empty object is a value
+            merged[key] = (
+                new  # a new key with nothing but nulls in it stays absent; an empty object is a value
+            )
     return merged
 
 
@@ -125,7 +146,8 @@ def _restamp(state: JsonObject, patch: JsonObject, before: JsonObject, now_s: in
 def _cut(metadata: JsonObject, part: JsonObject) -> JsonObject:
     """The metadata of a part of a state."""
     return {
-        key: _cut(metadata[key], value) if isinstance(value, dict) else metadata[key] for key, value in part.items()
+        key: _cut(metadata[key], value) if isinstance(value, dict) else metadata[key]
+        for key, value in part.items()
     }
 
 
@@ -140,14 +162,13 @@ def apply(document: Document | None, request: UpdateRequest, now_s: int, *, vers
     # A shadow that does not exist has no version to match; whether AWS takes 0 or 1 here nobody has seen.
     if request.version is not None and (document is None or request.version != document.version):
         raise Rejected(409, "Version conflict")
-    before = document or Document(version=version)
     patch = dict.fromkeys(SECTIONS) if request.state is None else request.state
-    merged = merge(before.state, patch)
+    merged = merge(document.state if document else {}, patch)
     state = {section: merged[section] for section in SECTIONS if merged.get(section)}
     if len(encode(state)) > MAX_STATE_BYTES:
         raise Rejected(413, "The payload exceeds the maximum size allowed")
-    metadata = _restamp(state, patch, before.metadata, now_s)
-    return Document(state=state, metadata=metadata, version=before.version + 1)
+    metadata = _restamp(state, patch, document.metadata if document else {}, now_s)
+    return Document.of(state, metadata, (document.version if document else version) + 1)
 
 
 # --- Requests
@@ -155,7 +176,7 @@ def apply(document: Document | None, request: UpdateRequest, now_s: int, *, vers
 
 def encode(value: Any) -> bytes:
     """Compact JSON in UTF-8."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def parse_json(payload: bytes) -> Any:
@@ -209,17 +230,6 @@ def token_of(payload: bytes) -> str | None:
     return token if _is_token(token) else None
 
 
-def update_payload(
-    *, desired: JsonObject | None = None, reported: JsonObject | None = None, version: int | None = None
-) -> bytes:
-    """The body of an update as a client of ours sends it. A section that is None is not sent.
-
-    Numbers and surrogates that no JSON may hold are written as they are, so that the service refuses them, in its words.
-    """
-    state = {section: value for section, value in zip(SECTIONS, (desired, reported), strict=True) if value is not None}
-    return json.dumps({"state": state} | ({} if version is None else {"version": version})).encode()
-
-
 def _no_number(name: str) -> NoReturn:
     raise ValueError(name)
 
@@ -251,9 +261,10 @@ def _check_state(state: Any) -> None:
             raise Rejected(400, f"State contains an invalid node: '{section}'")
         if value is not None and not isinstance(value, dict):
             raise Rejected(400, f"{section.title()} node must be an object")
-    if any(isinstance(node, list) and None in node for _, node in _containers(state)):
+    containers = list(_containers(state))
+    if any(isinstance(node, list) and None in node for _, node in containers):
         raise Rejected(400, "State contains an invalid node: an array must not contain null")
-    if any(level > MAX_DEPTH for level, _ in _containers(state)):
+    if any(level > MAX_DEPTH for level, _ in containers):
         raise Rejected(400, f"JSON contains too many levels of nesting; maximum is {MAX_DEPTH}")
 
 
@@ -264,60 +275,85 @@ def _containers(state: JsonObject) -> Iterator[tuple[int, JsonObject | list[Any]
         level, node = waiting.pop()
         if isinstance(node, dict | list):
             yield level, node
-            waiting.extend((level + 1, inner) for inner in (node.values() if isinstance(node, dict) else node))
+            waiting.extend(
+                (level + 1, inner) for inner in (node.values() if isinstance(node, dict) else node)
+            )
 
 
-# --- Answers, with their members in AWS's order
+# --- Answers: payloads, with their members in AWS's order
 
 
-def get_accepted(document: Document, now_s: int, token: str | None = None) -> JsonObject:
+def get_accepted(document: Document, now_s: int, token: str | None = None) -> bytes:
     """The answer of get: the whole document, with its delta if there is one."""
     left = document.delta
     state = document.state | ({"delta": left} if left else {})
-    return {"state": state, "metadata": document.metadata, "version": document.version} | _signed(now_s, token)
+    head = {"state": state, "metadata": document.metadata, "version": document.version, "timestamp": now_s}
+    return encode(head | _echo(token))
 
 
-def update_accepted(request: UpdateRequest, version: int, now_s: int) -> JsonObject:
+def update_accepted(request: UpdateRequest, version: int, now_s: int) -> bytes:
     """The answer of update: what was asked for, nulls included, not the document it led to."""
-    return {"state": request.state, "metadata": stamp(request.state, now_s), "version": version} | _signed(
-        now_s, request.token
-    )
+    metadata = stamp(request.state, now_s)
+    head = {"state": request.state, "metadata": metadata, "version": version, "timestamp": now_s}
+    return encode(head | _echo(request.token))
 
 
-def update_delta(document: Document, now_s: int, token: str | None = None) -> JsonObject | None:
+def update_delta(document: Document, now_s: int, token: str | None = None) -> bytes | None:
     """What update/delta says: all that is left to do, with the times at which it was desired; None if nothing is."""
     left = document.delta
     if not left:
         return None
     metadata = _cut(document.metadata["desired"], left)
     head = {"version": document.version, "timestamp": now_s, "state": left, "metadata": metadata}
-    return head | _echo(token)
+    return encode(head | _echo(token))
 
 
 def update_documents(
     previous: Document | None, current: Document, now_s: int, token: str | None = None
-) -> JsonObject:
+) -> bytes:
     """What update/documents says: the document before (null if there was none) and after."""
-    return {"previous": previous and _half(previous), "current": _half(current)} | _signed(now_s, token)
+    before, tail = previous.text if previous else "null", encode({"timestamp": now_s} | _echo(token))
+    return f'{{"previous":{before},"current":{current.text},'.encode() + tail[1:]
 
 
-def delete_accepted(version: int, now_s: int, token: str | None = None) -> JsonObject:
+def delete_accepted(version: int, now_s: int, token: str | None = None) -> bytes:
     """The answer of delete, with the version of the document that was deleted."""
-    return {"version": version} | _signed(now_s, token)
+    return encode({"version": version, "timestamp": now_s} | _echo(token))
 
 
-def rejected(no: Rejected, token: str | None = None) -> JsonObject:
+def rejected(no: Rejected, token: str | None = None) -> bytes:
     """The answer to a refused request. The guide allows a timestamp here; the real answers that were seen have none."""
-    return {"code": no.code, "message": no.message} | _echo(token)
-
-
-def _half(document: Document) -> JsonObject:
-    return {"state": document.state, "metadata": document.metadata, "version": document.version}
-
-
-def _signed(now_s: int, token: str | None) -> JsonObject:
-    return {"timestamp": now_s} | _echo(token)
+    return encode({"code": no.code, "message": no.message} | _echo(token))
 
 
 def _echo(token: str | None) -> JsonObject:
     return {} if token is None else {"clientToken": token}
+
+
+# --- What a client of ours sends, and reads
+
+
+def update_payload(
+    *, desired: JsonObject | None = None, reported: JsonObject | None = None, version: int | None = None
+) -> bytes:
+    """The body of an update. A section that is None is not sent.
+
+    Numbers and surrogates that no JSON may hold are written as they are, so that the service refuses them, in its words.
+    """
+    sections = zip(SECTIONS, (desired, reported), strict=True)
+    state = {section: value for section, value in sections if value is not None}
+    return json.dumps({"state": state} | ({} if version is None else {"version": version})).encode()
+
+
+def shadow_of(payload: bytes) -> Shadow:
+    """The shadow in an answer of get."""
+    found = json.loads(payload)
+    state = found["state"]
+    return Shadow(
+        desired=state.get("desired", {}), reported=state.get("reported", {}), version=found["version"]
+    )
+
+
+def version_of(payload: bytes) -> int:
+    """The version in an answer of update."""
+    return int(json.loads(payload)["version"])

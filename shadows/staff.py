@@ -289,6 +289,11 @@ class Staff:
         return self.asked.call
 
     @property
+    def untold(self) -> bool:
+        """Whether what is asked has not been reported yet."""
+        return self.asked.age > self.told.age
+
+    @property
     def nobody_left(self) -> bool:
         """Whether the call ended with no answer and nobody else to ask."""
         return self.state not in BUSY and self.call.end in UNANSWERED and not self.call.to
@@ -341,8 +346,7 @@ def next_waiting(staff: Staff, now: int) -> Event | None:
     """
     if not staff.waiting or staff.state in BUSY:
         return None
-    untold = staff.nobody_left and staff.asked.age != staff.told.age
-    if untold and now - staff.asked.since < UNTOLD_FOR_MS:
+    if staff.nobody_left and staff.untold and now - staff.asked.since < UNTOLD_FOR_MS:
         return None
     call = staff.waiting[0]
     return Event(kind=CallEvent.HANDOVER if call.tried else CallEvent.PRESS, call=call)

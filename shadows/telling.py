@@ -108,7 +108,7 @@ class Untold:
 def mention_for(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
     """What has to be said about the difference between what is asked and what was told; None if nothing."""
     asked, told = staff.asked, staff.told
-    if asked.age <= told.age:
+    if not staff.untold:
         return None
     if asked.state not in BUSY:
         return _over(staff, now, quiet_s)

@@ -1,0 +1,55 @@
+# make run    everything local, with a demo booth
+# make test   all tests, with what they need
+# make check  formatter, linter, types, import rules, the pages' checks
+# make soak   the long fault campaigns; make bench: the figures
+PYTHON ?= python3
+BIN := .venv/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: run test check fix spa
+
+run: .venv
+	@exec $(BIN)/staffcall run --demo
+
+.venv: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Staff Call needs Python 3.11 or newer; set PYTHON=python3.x")'
+	@$(PYTHON) -m venv .venv || { command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv .venv; }
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	@touch .venv
+
+# What tests and checks need on top: linters, real clients, Node for the kiosk's build.
+.venv/.dev: .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch .venv/.dev
+
+spa/node_modules: spa/package.json spa/package-lock.json .venv/.dev
+	cd spa && npm ci --no-audit --no-fund --loglevel=error
+	@touch spa/node_modules
+
+.PHONY: browser
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	  if command -v apt-get >/dev/null; \
+	  then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; \
+	  else echo "The kiosk's tests need Chromium: install it with your package manager, so that 'chromium' is on the PATH." >&2; exit 1; fi; }
+
+test: .venv/.dev spa/node_modules browser
+	cd spa && npm test
+	$(BIN)/python -m pytest
+
+check: .venv/.dev spa/node_modules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	cd spa && npm run check
+	$(BIN)/python -m tests.built
+
+fix: .venv/.dev spa/node_modules
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	cd spa && npm run fix
+
+# The built kiosk is committed: who runs Staff Call needs no Node.
+spa: spa/node_modules
+	cd spa && npm run build

@@ -1,0 +1,228 @@
+"""The ways in for buttons: HTTP, MQTT, and a Lambda function. Each unwraps, calls, wraps, and decides nothing."""
+
+import base64
+import hmac
+import json
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+
+from button_handlers import flic, generic, iotbutton, oneclick, soracom
+from button_handlers.click import Click, Ignored, button_of, document_of
+from button_handlers.press import Unknown, press
+from shadows.calls import Place
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject
+
+log = logging.getLogger(__name__)
+
+BODY_LIMIT: Final = 16 * 1024
+PRESS_TOPIC: Final = re.compile(r"staffcall/buttons/([A-Za-z0-9_-]{1,64})/press")
+IOTBUTTON_TOPIC: Final = re.compile(r"iotbutton/([A-Za-z0-9_-]{1,64})")
+TOPIC_FILTERS: Final = ("staffcall/buttons/+/press", "iotbutton/+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the button doors need of where they run.
+
+    Attributes:
+        token: the button token; "" opens nothing.
+        beam_key: pre-shared key of SORACOM Beam's signature; "" if there is none.
+    """
+
+    place: Place
+    unknown: Unknown
+    token: str = field(repr=False)
+    beam_key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An HTTP request, whoever took it.
+
+    Attributes:
+        headers: names in lower case.
+        query: first value of each name.
+    """
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes = b""
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], query: Mapping[str, str], body: bytes) -> Self:
+        """A request with its header names as any sender wrote them."""
+        return cls(headers={name.lower(): value for name, value in headers.items()}, query=query, body=body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What is answered: ``{"thing", "state", "call", "repeat"}``, ``{"ignored"}`` or ``{"code", "message"}``."""
+
+    code: int
+    body: JsonObject
+
+
+Door = Callable[[Request, Services], Answer]
+
+
+def on_soracom(request: Request, services: Services) -> Answer:
+    """``POST /buttons/soracom``: Beam or Funk-HTTP, parsed JSON or the raw frame; signed, or with the button token."""
+
+    def work() -> JsonObject:
+        _small(request)
+        signed = soracom.is_signed(request.headers, services.beam_key, services.place.clock())
+        if not (signed or _has_token(request, services.token)):
+            raise Rejected(
+                401,
+                "x-soracom-signature: expected one of the last 300 s, made with SORACOM_BEAM_KEY, or the button token "
+                "as Authorization: Bearer, X-Staffcall-Token or ?token=",
+            )
+        return _taken(_soracom_click(request), "soracom", services)
+
+    return answered(work)
+
+
+def on_webhook(request: Request, services: Services) -> Answer:
+    """``/buttons/webhook``: the generic press as JSON or in the query, or Flic's headers; with the button token."""
+
+    def work() -> JsonObject:
+        _small(request)
+        if not _has_token(request, services.token):
+            raise Rejected(
+                401,
+                "token: expected the button token as Authorization: Bearer, X-Staffcall-Token or ?token=",
+            )
+        return _taken(_webhook_click(request), "webhook", services)
+
+    return answered(work)
+
+
+HTTP_DOORS: Final[Mapping[str, Door]] = {"/buttons/soracom": on_soracom, "/buttons/webhook": on_webhook}
+
+
+def on_message(topic: str, payload: bytes, services: Services) -> Answer:
+    """A message on one of ``TOPIC_FILTERS``; whoever may publish there may press.
+
+    A retained message is no press: the caller drops it.
+    """
+
+    def work() -> JsonObject:
+        if len(payload) > BODY_LIMIT:
+            raise Rejected(413, f"payload: expected at most {BODY_LIMIT} bytes, got {len(payload)}")
+        return _taken(_topic_click(topic, document_of(payload)), "mqtt", services)
+
+    answer = answered(work)
+    if answer.code != 200:  # nobody hears this answer
+        log.warning("%s: %s", topic, answer.body["message"])
+    return answer
+
+
+def on_button(event: JsonObject, context: Any, services: Services) -> JsonObject:
+    """The Lambda twin: an HTTP API (payload 2.0), a topic rule that adds ``topic() AS topic``, SORACOM Funk, 1-Click.
+
+    Raises:
+        Rejected: for all but the HTTP API. A raised error is what turns the button's light red.
+    """
+    if "rawPath" in event:
+        return _gateway(event, services)
+    door, click = _event_click(event, context)
+    if isinstance(click, Click) and click.id is None:  # Lambda tries again with the same request id
+        click = replace(click, id=getattr(context, "aws_request_id", None))
+    return _taken(click, door, services)
+
+
+def answered(work: Callable[[], JsonObject]) -> Answer:
+    """What came of a request; what the sender got wrong is an answer too, and our own bugs are not."""
+    try:
+        return Answer(code=200, body=work())
+    except Rejected as no:
+        return Answer(code=no.code, body={"code": no.code, "message": no.message})
+
+
+def _gateway(event: JsonObject, services: Services) -> JsonObject:
+    door = HTTP_DOORS.get(event["rawPath"], _nowhere)
+    body = str(event.get("body") or "")
+    request = Request.of(
+        event.get("headers") or {},
+        event.get("queryStringParameters") or {},
+        base64.b64decode(body) if event.get("isBase64Encoded") else body.encode(),
+    )
+    answer = door(request, services)
+    return {
+        "statusCode": answer.code,
+        "headers": {"content-type": "application/json"},
+        "body": json.dumps(answer.body, ensure_ascii=False),
+    }
+
+
+def _nowhere(_request: Request, _services: Services) -> Answer:
+    return Answer(code=404, body={"code": 404, "message": f"path: expected {' or '.join(HTTP_DOORS)}"})
+
+
+def _event_click(event: JsonObject, context: Any) -> tuple[str, Click | Ignored]:
+    if "topic" in event:
+        rest = {name: value for name, value in event.items() if name != "topic"}
+        return "mqtt", _topic_click(str(event["topic"]), rest)
+    if "deviceEvent" in event:
+        return "oneclick", oneclick.from_event(event)
+    sim = getattr(getattr(context, "client_context", None), "custom", None) or {}
+    if "imsi" not in sim:
+        raise Rejected(400, "context.client_context.custom.imsi: expected the SIM, as SORACOM Funk names it")
+    return "soracom", soracom.from_document(button_of(sim, "imsi"), event)
+
+
+def _taken(click: Click | Ignored, door: str, services: Services) -> JsonObject:
+    if isinstance(click, Ignored):
+        return {"ignored": click.reason}
+    return press(click, door, services.place, services.unknown)
+
+
+def _soracom_click(request: Request) -> Click | Ignored:
+    button = soracom.imsi_of(request.headers)
+    if (
+        request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        == "application/octet-stream"
+    ):
+        click: Click | Ignored = soracom.from_frame(button, request.body)
+    else:
+        click = soracom.from_document(button, document_of(request.body))
+    sent = request.headers.get(soracom.TIMESTAMP)
+    # A captured request replayed within its 300 s is a repeat, whatever body it comes with.
+    return replace(click, id=sent) if sent and isinstance(click, Click) else click
+
+
+def _webhook_click(request: Request) -> Click:
+    if request.body:
+        return generic.from_document(document_of(request.body))
+    if "button-serial-number" in request.headers:
+        return flic.from_request(request.headers, request.query)
+    return generic.from_query(request.query)
+
+
+def _topic_click(topic: str, document: JsonObject) -> Click:
+    if press := PRESS_TOPIC.fullmatch(topic):
+        return generic.from_topic(press[1], document)
+    if iot := IOTBUTTON_TOPIC.fullmatch(topic):
+        return iotbutton.from_topic(iot[1], document)
+    raise Rejected(404, f"topic: expected one of {', '.join(TOPIC_FILTERS)}")
+
+
+def _small(request: Request) -> None:
+    if len(request.body) > BODY_LIMIT:
+        raise Rejected(413, f"body: expected at most {BODY_LIMIT} bytes")
+
+
+def _has_token(request: Request, token: str) -> bool:
+    """Whether the button token is in one of its three places; all are compared, in constant time."""
+    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+    given = (
+        bearer.strip() if scheme.lower() == "bearer" else "",
+        request.headers.get("x-staffcall-token", ""),
+        request.query.get("token", ""),
+    )
+    right = [hmac.compare_digest(each.encode("utf-8", "surrogatepass"), token.encode()) for each in given]
+    return bool(token) and any(right)

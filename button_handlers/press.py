@@ -1,0 +1,96 @@
+"""A click becomes a call: the end of every button's way in."""
+
+import logging
+from typing import Final, Protocol
+
+from button_handlers.click import Click
+from shadows.calls import Outcome, Place, record
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject, Thing
+from shadows.staff import ClickType, Key, pressed
+
+log = logging.getLogger(__name__)
+
+REPEAT_WITHIN_MS: Final = 2_000
+
+
+class Unknown(Protocol):
+    """Who remembers the buttons that nobody has registered, for an installer to adopt."""
+
+    def note(self, button: str, at: int, door: str) -> None:
+        """An unknown button pressed at ``at`` (ms since 1970), by this door."""
+
+
+def press(click: Click, door: str, place: Place, unknown: Unknown) -> JsonObject:
+    """Call whom this click of this button is bound to; when this returns, the call is durable.
+
+    Args:
+        click: what the button sent.
+        door: by which door it came; the same id at another door is another press.
+        place: where we run.
+        unknown: is told of a button that nobody has registered.
+
+    Returns:
+        ``{"thing", "state", "call", "repeat"}``: who has the call now, their state, its id, and whether this press
+        was taken before.
+
+    Raises:
+        Rejected: 404, for a button that is unknown, or that calls nobody; and what ``record`` refuses.
+    """
+    button = _button(click, door, place, unknown)
+    staff = bound(button, click.type)
+    event = pressed(button.attributes.get("booth", "main"), click.type, _key(click, door), place.clock())
+    try:
+        outcome = record(place, f"staff-{staff}", event)
+    except Rejected as no:
+        if no.code != 404:
+            raise
+        raise Rejected(404, f"staff: button {click.button} calls {staff}, and there is no such staff") from no
+    if not outcome.repeat:
+        _note_on_button(click, place, button.name, outcome)
+    return {
+        "thing": outcome.thing,
+        "state": outcome.state,
+        "call": outcome.call.id,
+        "repeat": outcome.repeat,
+    }
+
+
+def bound(button: Thing, click: ClickType) -> str:
+    """The id of whom a click calls; what has no one of its own calls whom a single click calls.
+
+    Raises:
+        Rejected: 404, if that is nobody.
+    """
+    staff = button.attributes.get(click.lower()) or button.attributes.get("single")
+    if not staff:
+        raise Rejected(404, f"button: {button.name.removeprefix('button-')} is bound to nobody for {click}")
+    return staff
+
+
+def _button(click: Click, door: str, place: Place, unknown: Unknown) -> Thing:
+    try:
+        return place.things.get(f"button-{click.button}")
+    except Rejected as no:
+        if no.code != 404:
+            raise
+        log.warning("unknown button %s pressed by %s", click.button, door)
+        unknown.note(click.button, place.clock(), door)
+        raise Rejected(404, f"button: {click.button} is unknown; `staffcall button add` registers it") from no
+
+
+def _key(click: Click, door: str) -> Key:
+    if click.id is not None:
+        return Key(door=door, sender=click.button, id=click.id)
+    return Key(door=door, sender=click.button, id=click.type, within_ms=REPEAT_WITHIN_MS)
+
+
+def _note_on_button(click: Click, place: Place, thing: str, outcome: Outcome) -> None:
+    """Write the click down in the button's own shadow. The call is made already: nothing here may undo it."""
+    noted: JsonObject = {"click": click.type, "at": place.clock(), "lastCall": outcome.call.id}
+    if click.battery is not None:
+        noted["battery"] = click.battery
+    try:
+        place.shadows.update(thing, reported=noted)
+    except Exception:
+        log.exception("%s pressed, but its own shadow was not written", thing)

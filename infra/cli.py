@@ -1,0 +1,77 @@
+"""``staffcall``: everything one does with the system, from the command line."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from infra.commands.booth import booth
+from infra.commands.button import button
+from infra.commands.here import Here
+from infra.commands.press import press
+from infra.commands.report import report
+from infra.commands.staff import staff
+from infra.commands.watch import watch
+from shadows.errors import Rejected
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--target", type=click.Choice(["local", "aws"]), help="Where to act [STAFFCALL_TARGET, else local]."
+)
+@click.pass_context
+def staffcall(context: click.Context, target: str | None) -> None:
+    """Staff Call: a press at a booth calls somebody, and the screen there shows that they are coming."""
+    context.obj = Here(target)
+
+
+@staffcall.command()
+@click.option("--demo", is_flag=True, help="With a booth, two staff, a button and a Slack to play with.")
+@click.pass_obj
+def run(here: Here, demo: bool) -> None:
+    """Run everything on this machine, until Ctrl-C."""
+    settings = here.settings
+    from infra.local.run import run as run_here  # noqa: PLC0415
+
+    run_here(settings, demo=demo)
+
+
+for command in (staff, button, booth, press, watch, report):
+    staffcall.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; whatever goes wrong is one line on stderr, and a status that is not 0."""
+    try:
+        staffcall.main(arguments, prog_name="staffcall", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as asked:
+        asked.show()
+        return asked.exit_code
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "staffcall"
+        return _failed(f"{error.format_message()} See: {path} --help", error.exit_code)
+    except click.ClickException as error:
+        return _failed(error.format_message(), error.exit_code)
+    except click.Abort:
+        return _failed("interrupted", 130)
+    except BrokenPipeError:  # whoever read this has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        return _failed(_words(error), 1)
+    return 0
+
+
+def _words(error: Exception) -> str:
+    from infra.settings import SettingsError  # noqa: PLC0415
+
+    if isinstance(error, Rejected | SettingsError):
+        return str(error)
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"this is a bug of ours: {type(error).__name__}: {error} ({place.filename}:{place.lineno})"
+
+
+def _failed(message: str, status: int) -> int:
+    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    return status

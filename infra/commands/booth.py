@@ -1,0 +1,54 @@
+"""``staffcall booth``: where people wait, and whom each kiosk shows."""
+
+import click
+
+from infra.commands.here import Here
+from infra.commands.staff import said
+from infra.commands.table import show
+from shadows import registry
+from shadows.calls import Place, read
+from shadows.errors import Rejected
+from shadows.registry import NewBooth
+from shadows.staff import BUSY
+
+
+@click.group()
+def booth() -> None:
+    """Booths: add, list, show."""
+
+
+@booth.command()
+@click.argument("id")
+@click.option("--title", default="", help="As the kiosk shows it; the id, if not given.")
+@click.pass_obj
+def add(here: Here, id: str, title: str) -> None:
+    """Add a booth, or give its title to one that `staff add` has made."""
+    said(registry.add_booth(here.place, NewBooth(id=id, title=title)), f"booth {id}")
+
+
+@booth.command("list")
+@click.pass_obj
+def list_(here: Here) -> None:
+    """List the booths, with their staff."""
+    rows = [(each.id, each.title, " ".join(each.staff)) for each in registry.booths(here.place)]
+    show(("id", "title", "staff"), rows)
+
+
+@booth.command("show")
+@click.argument("id")
+@click.pass_obj
+def show_(here: Here, id: str) -> None:
+    """Show whom a booth's kiosk shows, in its order."""
+    found = registry.booth(here.place, id)
+    rows = [(id, *_look(here.place, id)) for id in found.staff]
+    show(("id", "name", "state", "call of"), rows, title=f"{found.id}: {found.title}")
+
+
+def _look(place: Place, id: str) -> tuple[str, str, str]:
+    try:
+        staff = read(place, f"staff-{id}")
+    except Rejected as no:
+        if no.code != 404:
+            raise
+        return "", "not there", ""
+    return staff.name, staff.state, staff.call.booth if staff.state in BUSY else ""

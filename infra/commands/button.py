@@ -1,0 +1,66 @@
+"""``staffcall button``: which button calls whom."""
+
+import click
+
+from infra.commands.here import Here
+from infra.commands.staff import said
+from infra.commands.table import moment, show
+from shadows import registry
+from shadows.registry import Button, NewButton
+from shadows.staff import ClickType
+
+
+@click.group()
+def button() -> None:
+    """Buttons: add, list, remove."""
+
+
+@button.command()
+@click.argument("id")
+@click.option("--staff", required=True, help="Whom a single click calls.")
+@click.option("--double", default="", help="Whom a double click calls, if somebody else.")
+@click.option("--long", default="", help="Whom a long click calls, if somebody else.")
+@click.option(
+    "--booth", default="main", show_default=True, help="Where the button is; made if it is missing."
+)
+@click.pass_obj
+def add(here: Here, /, id: str, staff: str, **more: str) -> None:
+    """Register a button: its serial number, its IMSI, or a name of yours."""
+    new = NewButton(id=id, single=staff, **more)
+    said(registry.add_button(here.place, new), f"button {id}")
+
+
+@button.command("list")
+@click.option(
+    "--unknown", is_flag=True, help="The last 50 buttons that pressed and that nobody has registered."
+)
+@click.pass_obj
+def list_(here: Here, unknown: bool) -> None:
+    """List the buttons, with whom they call, their battery and their last press."""
+    if unknown:
+        _list_unknown(here)
+        return
+    columns = ("id", "single", "double", "long", "booth", "battery", "last press", "click")
+    show(columns, [_row(each) for each in registry.buttons(here.place)])
+
+
+@button.command()
+@click.argument("id")
+@click.pass_obj
+def remove(here: Here, id: str) -> None:
+    """Remove a button."""
+    registry.remove_button(here.place, id)
+    click.echo(f"button {id}: removed")
+
+
+def _row(button: Button) -> tuple[str, ...]:
+    battery = "" if button.battery is None else f"{button.battery:.0%}"
+    calls = (button.calls.get(each, "") for each in ClickType)
+    return (button.id, *calls, button.booth, battery, moment(button.at), button.click)
+
+
+def _list_unknown(here: Here) -> None:
+    here.local_only("button list --unknown")
+    found = here.ask("/admin/api/unknown-buttons", here.tokens.admin)["buttons"]
+    rows = [(each["button"], each["door"], moment(each["at"]), str(each["count"])) for each in found]
+    show(("id", "door", "last press", "presses"), rows)

@@ -1,0 +1,206 @@
+"""``staffcall staff``: who is there."""
+
+import csv
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
+
+from infra.commands.here import Here
+from infra.commands.table import moment, plain, show
+from shadows import registry
+from shadows.errors import Rejected
+from shadows.registry import Bereft, Done, NewStaff, Person, Row
+from shadows.staff import BUSY, CallEvent, StaffState
+
+COLUMNS: Final = ("id", "name", "role", "slack", "phone", "backup", "booth")
+
+
+@click.group()
+def staff() -> None:
+    """Staff: add, list, show, remove, import; away and back."""
+
+
+@staff.command()
+@click.argument("id")
+@click.option("--name", required=True, help="As the kiosk shows it.")
+@click.option("--role", default="", help="As the kiosk shows it.")
+@click.option("--slack", default="", help="Slack user id, U…; needed for mentions.")
+@click.option("--phone", default="", help="Digits with the country code, no +.")
+@click.option("--backup", default="", help="Id of who is asked next.")
+@click.option("--booth", default="main", show_default=True, help="Made if it is missing.")
+@click.pass_obj
+def add(here: Here, /, id: str, **fields: str) -> None:
+    """Add somebody; running kiosks of the booth show them at once."""
+    done = registry.add_staff(here.place, NewStaff(id=id, **fields))
+    said(done, f"staff {id}")
+
+
+@staff.command("list")
+@click.pass_obj
+def list_(here: Here) -> None:
+    """List everybody, with their state and booth."""
+    columns = ("id", "name", "role", "state", "call of", "booth", "backup", "slack", "phone")
+    show(columns, [_row(person) for person in registry.people(here.place)])
+
+
+@staff.command("show")
+@click.argument("id")
+@click.pass_obj
+def show_(here: Here, id: str) -> None:
+    """Show one person, and their present or last call."""
+    show(("", ""), _facts(registry.person(here.place, id)))
+
+
+@staff.command()
+@click.argument("id")
+@click.pass_obj
+def remove(here: Here, id: str) -> None:
+    """Remove somebody; a call in progress is handed over first."""
+    bereft = registry.remove_staff(here.place, id)
+    click.echo(f"staff {id}: removed")
+    for warning in _warnings(id, bereft):
+        click.echo(warning, err=True)
+
+
+@staff.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_obj
+def import_(here: Here, file: Path) -> None:
+    """Add everybody of a CSV file: id,name,role,slack,phone,backup,booth.
+
+    The header is required, and of the columns id and name. A backup may come in a later line.
+    """
+    lines = list(_lines(_decoded(file)))
+    failed = 0
+    for row in registry.import_staff(here.place, lines):
+        failed += row.done is None
+        click.echo(_line(row))
+    if failed:
+        raise click.ClickException(f"{failed} of {len(lines)} lines failed")
+
+
+@staff.command()
+@click.argument("id")
+@click.pass_obj
+def away(here: Here, id: str) -> None:
+    """Do not disturb somebody until they are back; their calls go to their backup."""
+    _answer(here, id, CallEvent.AWAY, StaffState.AWAY)
+
+
+@staff.command()
+@click.argument("id")
+@click.pass_obj
+def back(here: Here, id: str) -> None:
+    """Have somebody take calls again."""
+    _answer(here, id, CallEvent.BACK, StaffState.IDLE)
+
+
+def said(done: Done, what: str) -> None:
+    """Say what an ``add`` came to.
+
+    Raises:
+        click.ClickException: it was there already.
+    """
+    if done is Done.THERE:
+        raise click.ClickException(f"{what} is there already, exactly so; nothing was changed")
+    click.echo(f"{what}: {done}")
+
+
+def _answer(here: Here, id: str, kind: CallEvent, state: StaffState) -> None:
+    outcome = registry.answer(here.place, id, kind)
+    if outcome.changed:
+        click.echo(f"staff {id}: {outcome.state}")
+    elif outcome.state is state:
+        click.echo(f"staff {id} is {state} already")
+    else:
+        click.echo(f"staff {id} is not away, but {outcome.state}")
+
+
+def _row(person: Person) -> tuple[str, ...]:
+    staff = person.staff
+    return (
+        person.id,
+        staff.name if staff else "",
+        staff.role if staff else "",
+        staff.state if staff else "incomplete: add again",
+        staff.call.booth if staff and staff.state in BUSY else "",
+        " ".join(person.booths),
+        person.backup,
+        person.slack,
+        person.phone,
+    )
+
+
+def _facts(person: Person) -> Iterator[tuple[str, str]]:
+    names = ("id", "name", "role", "state", "call of", "booth", "backup", "slack", "phone")
+    yield from zip(names, _row(person), strict=True)
+    if person.staff is None:
+        return
+    asked, call = person.staff.asked, person.staff.call
+    yield "since", f"{moment(asked.since)} ({asked.why})"
+    yield "told", "no" if asked.age > person.staff.told.age else "yes"
+    if call.id:
+        yield "last call", f"{call.id} at {moment(call.at)}, {call.click}, pressed {call.count} times"
+        yield "note", call.note
+        yield "end", f"{call.end} {call.to}".strip()
+
+
+def _warnings(id: str, bereft: Bereft) -> Iterator[str]:
+    if bereft.buttons:
+        yield f"Warning: these buttons still call {id}, so their presses call nobody: {' '.join(bereft.buttons)}"
+    if bereft.staff:
+        yield f"Warning: {id} was the backup of: {' '.join(bereft.staff)}"
+
+
+def _decoded(file: Path) -> str:
+    read = file.read_bytes()
+    try:
+        return read.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return read.decode("cp932")  # what Excel saves on a Japanese Windows
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file}: expected UTF-8 (or Shift_JIS) text, got other bytes") from None
+
+
+def _lines(text: str) -> Iterator[tuple[int, str, NewStaff | Rejected]]:
+    """Of each line its number, the id in it, and the person, or what is wrong with them."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        _check(header)
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield _parsed(reader.line_num, header, [cell.strip() for cell in cells])
+    except csv.Error as error:
+        raise click.ClickException(
+            f"line {reader.line_num}: expected CSV, got something else ({error})"
+        ) from None
+
+
+def _check(header: list[str]) -> None:
+    strange = [name for name in header if name not in COLUMNS]
+    if strange or not {"id", "name"} <= set(header) or len(set(header)) < len(header):
+        raise click.ClickException(
+            f"line 1: expected a header of {','.join(COLUMNS)} (id and name at least, each once), "
+            f"got {','.join(header)[:200]!r}"
+        )
+
+
+def _parsed(line: int, header: list[str], cells: list[str]) -> tuple[int, str, NewStaff | Rejected]:
+    fields = dict(zip(header, cells, strict=False))
+    if len(cells) != len(header):
+        return line, fields["id"], Rejected(400, f"expected {len(header)} cells, got {len(cells)}")
+    filled = {name: value for name, value in fields.items() if value}
+    try:
+        return line, fields["id"], NewStaff(**{"id": "", "name": "", **filled})
+    except Rejected as no:
+        return line, fields["id"], no
+
+
+def _line(row: Row) -> str:
+    return plain(f"line {row.line}: {row.id or '(no id)'}: {row.done or f'failed: {row.problem}'}")

@@ -1,0 +1,232 @@
+"""``staffcall watch``: the states of all staff, live, over awsiotsdk."""
+
+import json
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from ulid import ULID
+
+from infra.commands.here import Here
+from infra.commands.table import moment, plain, table
+from shadows.errors import Rejected
+from shadows.shadow import Shadow
+from shadows.staff import BUSY, Staff
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+CHANGES: Final = ("$aws/things/+/shadow/update/documents", "$aws/things/+/shadow/delete/accepted")
+COLUMNS: Final = ("id", "name", "state", "booth", "since", "note")
+ANSWER_WITHIN_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The link is there, for the first time or again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The link is not there."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A message of the shadow service."""
+
+    topic: str
+    payload: bytes
+
+
+Happening = Connected | Lost | Change
+
+
+class Board:
+    """Who is in which state, by thing; what a late message says is known already, and left out."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Staff] = {}
+
+    def settle(self, thing: str, staff: Staff) -> bool:
+        """Take a shadow; whether what people see of it is new."""
+        before = self.known.get(thing)
+        if before and staff.version <= before.version:
+            return False
+        self.known[thing] = staff
+        return before is None or (before.name, before.asked) != (staff.name, staff.asked)
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Everybody, as ``COLUMNS``."""
+        return [row(thing, staff) for thing, staff in sorted(self.known.items())]
+
+
+def row(thing: str, staff: Staff) -> tuple[str, ...]:
+    """One person, as ``COLUMNS``."""
+    call = staff.call
+    booth, note = (call.booth, call.note) if staff.state in BUSY else ("", "")
+    return (thing.removeprefix("staff-"), staff.name, staff.state, booth, moment(staff.asked.since), note)
+
+
+def read_change(change: Change) -> tuple[str, Staff | None]:
+    """The thing of a message, and its new shadow; None if it is gone, or if the message is none of the service's."""
+    thing = change.topic.split("/")[2]
+    try:
+        current: Mapping[str, Any] = json.loads(change.payload)["current"]
+        state = current["state"]
+        shadow = Shadow(
+            desired=state.get("desired") or {},
+            reported=state.get("reported") or {},
+            version=current["version"],
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return thing, None
+    return thing, Staff.read(shadow)
+
+
+@click.command()
+@click.pass_obj
+def watch(here: Here) -> None:
+    """Show the states of all staff as they change, until Ctrl-C.
+
+    In a terminal it is a table; in a pipe, a line a change with time, id, name and state.
+    """
+    here.local_only("watch")
+    happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
+    with ExitStack() as stack:
+        stack.enter_context(_stopped_quietly())
+        client = stack.enter_context(_connected(here, happenings))
+        screen = stack.enter_context(_live()) if sys.stdout.isatty() else None
+        _follow(here, client, happenings, screen)
+
+
+def _follow(
+    here: Here, client: Any, happenings: "queue.SimpleQueue[Happening]", screen: "Live | None"
+) -> None:
+    board, linked = Board(), False
+    while True:
+        match happenings.get():
+            case Connected():
+                linked = True
+                _subscribe(client)
+                board = _read_all(here, board, screen)
+            case Lost(reason) if not linked:
+                raise click.ClickException(f"MQTT at {here.running.mqtt} does not let us in: {reason}")
+            case Lost(reason):
+                click.echo(f"connection lost ({reason}); trying again", err=True)
+            case Change(topic) as change if topic.startswith("$aws/things/staff-"):
+                _settle(board, *read_change(change), gone=topic.endswith("/delete/accepted"), screen=screen)
+        if screen:
+            screen.update(table(COLUMNS, board.rows()), refresh=True)
+
+
+def _settle(board: Board, thing: str, staff: Staff | None, *, gone: bool, screen: "Live | None") -> None:
+    if gone:
+        board.known.pop(thing, None)
+        _print((thing.removeprefix("staff-"), "removed"), screen)
+    elif staff and board.settle(thing, staff):
+        _print(row(thing, staff), screen)
+
+
+def _print(cells: tuple[str, ...], screen: "Live | None") -> None:
+    if screen is None:
+        now = moment(time.time_ns() // 1_000_000)
+        click.echo(plain("  ".join((now, *filter(None, cells)))))
+        sys.stdout.flush()
+
+
+def _read_all(here: Here, before: Board, screen: "Live | None") -> Board:
+    """Everybody's shadow, asked for after subscribing: what changes meanwhile waits in the queue, and wins."""
+    board = Board()
+    for thing in here.place.things.list(type="staff"):
+        try:
+            staff = Staff.read(here.place.shadows.get(thing.name))
+        except Rejected:  # not quite there yet, or just going: a message will tell
+            continue
+        board.settle(thing.name, staff)
+        if row(thing.name, staff) != row(thing.name, before.known.get(thing.name, Staff())):
+            _print(row(thing.name, staff), screen)
+    return board
+
+
+def _subscribe(client: Any) -> None:
+    from awscrt.mqtt5 import QoS, SubscribePacket, Subscription  # noqa: PLC0415
+
+    wanted = [Subscription(topic_filter, QoS.AT_LEAST_ONCE) for topic_filter in CHANGES]
+    client.subscribe(SubscribePacket(wanted)).result(ANSWER_WITHIN_S)
+
+
+@contextmanager
+def _connected(here: Here, happenings: "queue.SimpleQueue[Happening]") -> Iterator[Any]:
+    """A client that says what happens, and connects again by itself."""
+    from awscrt import mqtt5  # noqa: PLC0415
+
+    stopped = threading.Event()
+    host, _, port = here.running.mqtt.rpartition(":")
+    settings = here.settings
+    client = mqtt5.Client(
+        mqtt5.ClientOptions(
+            host_name=host.strip("[]"),
+            port=int(port),
+            connect_options=mqtt5.ConnectPacket(
+                client_id=f"watch-{ULID()}",
+                keep_alive_interval_sec=30,
+                username=settings.mqtt_user or None,
+                password=settings.mqtt_password or None,
+            ),
+            min_reconnect_delay_ms=500,
+            max_reconnect_delay_ms=5_000,
+            on_publish_callback_fn=lambda got: happenings.put(
+                Change(got.publish_packet.topic, bytes(got.publish_packet.payload or b""))
+            ),
+            on_lifecycle_event_connection_success_fn=lambda _: happenings.put(Connected()),
+            on_lifecycle_event_connection_failure_fn=lambda got: happenings.put(Lost(str(got.exception))),
+            on_lifecycle_event_disconnection_fn=lambda got: happenings.put(Lost(str(got.exception))),
+            on_lifecycle_event_stopped_fn=lambda _: stopped.set(),
+        )
+    )
+    client.start()
+    try:
+        yield client
+    finally:
+        client.stop()
+        stopped.wait(3)
+
+
+@contextmanager
+def _live() -> Iterator["Live"]:
+    from rich.live import Live  # noqa: PLC0415
+
+    with Live(auto_refresh=False, screen=False) as live:
+        yield live
+
+
+class _Stop(Exception):  # noqa: N818 - a wish, not a fault
+    """SIGINT or SIGTERM."""
+
+
+@contextmanager
+def _stopped_quietly() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end what is within, and nothing went wrong."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _Stop
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except _Stop:
+        pass
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,256 @@
+"""The heart of the gateway: who gets what. It knows sessions and topics, but no sockets and no packets' order.
+
+Everything here runs on the thread of one asyncio loop.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+from typing import NamedTuple
+
+from infra.local.gateway import limits, presence
+from infra.local.gateway.packets import Message, Will
+from infra.local.gateway.policy import Client
+from infra.local.gateway.presence import Leaving, Visit, Visits
+from infra.local.gateway.session import Link, Outgoing, Session, Subscription, Tally
+from infra.local.gateway.topics import Tree
+
+log = logging.getLogger(__name__)
+
+Take = Callable[[Message, Client], Awaitable[None] | None]
+
+
+class _Route(NamedTuple):
+    """Where the messages of one topic go."""
+
+    receivers: list[tuple[Session, Subscription]]
+    takes: list[Take]
+
+
+class Broker:
+    """Sessions, subscriptions, retained messages, wills, presence events, and the service's hooks."""
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.tally = Tally()
+        self._clock = clock
+        self._visits = Visits()
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._absent: dict[Session, None] = {}  # longest absent first
+        self._tree: Tree[Session, Subscription] = Tree()
+        self._hooks: Tree[Take, None] = Tree()
+        self._routes: dict[str, _Route] = {}
+        self._retained: dict[str, Outgoing] = {}
+        self._retained_bytes = 0
+        self._pending: set[asyncio.Future[None]] = set()
+        self._closing = False
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._sessions) - len(self._absent)
+
+    # Messages
+
+    def hook(self, topic_filter: str, take: Take) -> None:
+        self._hooks.put(topic_filter, take, None)
+        self._routes.clear()
+
+    def publish(self, message: Message, sender: Session | None = None) -> None:
+        """Give a message to its subscribers, and keep it if it is to be retained."""
+        self._deliver(self._routes.get(message.topic) or self._route(message.topic), message, sender)
+
+    def accept(self, message: Message, sender: Session) -> list[asyncio.Future[None]]:
+        """Publish a client's message and call the hooks; the answer is what they have not finished yet.
+
+        A future that fails has been logged.
+        """
+        self.tally.received += 1
+        route = self._routes.get(message.topic) or self._route(message.topic)
+        self._deliver(route, message, sender)
+        if not route.takes:
+            return []
+        calls = [self._call(take, message, sender.client) for take in route.takes]
+        return [future for future in calls if future is not None]
+
+    def lagging(self) -> bool:
+        """Whether somebody who does read has so much to read that publishers should slow down."""
+        return bool(self.tally.lagging) and any(session.reads for session in self.tally.lagging)
+
+    def _route(self, topic: str) -> _Route:
+        if len(self._routes) >= limits.MAX_ROUTES:
+            self._routes.clear()
+        takes = [take for take, _ in self._hooks.match(topic)]
+        route = self._routes[topic] = _Route(self._receivers(topic), takes)
+        return route
+
+    def _receivers(self, topic: str) -> list[tuple[Session, Subscription]]:
+        found: dict[Session, Subscription] = {}
+        for session, granted in self._tree.match(topic):
+            if session.client.rights.may_receive(topic):
+                found[session] = granted.also(found[session]) if session in found else granted
+        return list(found.items())
+
+    def _deliver(self, route: _Route, message: Message, sender: Session | None) -> None:
+        outgoing = as_published = Outgoing(message)
+        if message.retain:
+            outgoing = as_published.retained(retain=False)
+            self._retain(as_published)
+        for session, granted in route.receivers:
+            if granted.no_local and session is sender:
+                continue
+            copy = as_published if granted.as_published else outgoing
+            session.deliver(copy, min(message.qos, granted.qos))
+
+    def _retain(self, outgoing: Outgoing) -> None:
+        topic = outgoing.message.topic
+        if topic.startswith("$"):
+            return  # as on AWS
+        if (old := self._retained.pop(topic, None)) is not None:
+            self._retained_bytes -= old.size
+        if not outgoing.message.payload:
+            return
+        if len(self._retained) >= limits.MAX_RETAINED or self._retained_bytes > limits.MAX_RETAINED_BYTES:
+            self.tally.dropped += 1
+            return
+        self._retained[topic] = outgoing
+        self._retained_bytes += outgoing.size
+
+    # Hooks
+
+    def _call(self, take: Take, message: Message, client: Client) -> asyncio.Future[None] | None:
+        try:
+            awaitable = take(message, client)
+        except Exception as error:
+            future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            future.set_exception(error)
+        else:
+            if awaitable is None:
+                return None
+            future = asyncio.ensure_future(awaitable)
+        self._pending.add(future)
+        future.add_done_callback(partial(self._called, message.topic))
+        return future
+
+    def _called(self, topic: str, future: asyncio.Future[None]) -> None:
+        self._pending.discard(future)
+        if not future.cancelled() and (error := future.exception()) is not None:
+            log.error("A hook failed on a message to %s", topic, exc_info=error)
+
+    # Subscriptions
+
+    def subscribe(self, session: Session, topic_filter: str, granted: Subscription) -> bool:
+        """Grant a filter; the answer is whether it is new to this session."""
+        new = topic_filter not in session.subscriptions
+        session.subscriptions[topic_filter] = granted
+        self._tree.put(topic_filter, session, granted)
+        self._routes.clear()
+        return new
+
+    def unsubscribe(self, session: Session, topic_filter: str) -> bool:
+        """Take a filter back; the answer is whether there was one."""
+        if session.subscriptions.pop(topic_filter, None) is None:
+            return False
+        self._tree.drop(topic_filter, session)
+        self._routes.clear()
+        return True
+
+    def retained(self, topic_filter: str) -> Outgoing | None:
+        """The retained message for a new subscription; as on AWS, a filter with a wildcard gets none."""
+        outgoing = self._retained.get(topic_filter)
+        return outgoing.now() if outgoing else None
+
+    # Sessions
+
+    def arrive(self, link: Link, client: Client, *, clean: bool) -> tuple[Session, bool]:
+        """A client has connected: its session, and whether that is one from before.
+
+        Whoever holds the client id is cut off. The session gets its link only when CONNACK is on its way.
+        """
+        key = (client.rights.name, client.id)
+        if (old := self._sessions.get(key)) and old.link:
+            old.link.taken_over()
+        old = self._sessions.get(key)
+        if old and clean:
+            self._forget(old)
+        elif old:
+            self._awake(old)
+            old.client = client
+            return old, True
+        session = self._sessions[key] = Session(client, self.tally)
+        return session, False
+
+    def welcome(self, client: Client) -> Visit:
+        """Tell the others that a client is there."""
+        now_ms = self._clock()
+        visit = self._visits.begin(client, now_ms)
+        self._publish_all(presence.connected(visit, now_ms))
+        return visit
+
+    def leave(
+        self, session: Session, visit: Visit, why: Leaving, *, will: Will | None, expiry_s: int
+    ) -> None:
+        """A client is gone: its session goes too, or stays for ``expiry_s`` seconds; its will is due."""
+        session.detach()
+        if self._closing:
+            return
+        now_ms = self._clock()
+        self._visits.end(visit, now_ms)
+        self._publish_all(presence.disconnected(visit, why, now_ms))
+        session.will = will
+        if expiry_s == 0:
+            self._forget(session)
+        else:
+            self._wait_for(session, expiry_s)
+
+    def _wait_for(self, session: Session, expiry_s: int) -> None:
+        loop = asyncio.get_running_loop()
+        session.ends = loop.call_later(expiry_s, self._forget, session)
+        if session.will and session.will.delay_s == 0:
+            self._publish_will(session)
+        elif session.will:
+            session.will_due = loop.call_later(session.will.delay_s, self._publish_will, session)
+        self._absent[session] = None
+        if len(self._absent) > limits.MAX_ABSENT:
+            self._forget(next(iter(self._absent)))
+
+    def _awake(self, session: Session) -> None:
+        self._absent.pop(session, None)
+        for alarm in (session.ends, session.will_due):
+            if alarm:
+                alarm.cancel()
+        session.ends = session.will_due = session.will = None
+
+    def _forget(self, session: Session) -> None:
+        self._publish_will(session)
+        self._awake(session)
+        self._sessions.pop((session.client.rights.name, session.client.id))
+        for topic_filter in list(session.subscriptions):
+            self.unsubscribe(session, topic_filter)
+
+    def _publish_will(self, session: Session) -> None:
+        will, session.will = session.will, None
+        if will is None:
+            return
+        if will.message.topic.startswith("$"):  # AWS: subscribers get it, the services ignore it
+            self.publish(will.message, session)
+        else:
+            self.accept(will.message, session)
+
+    def _publish_all(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            self.publish(message)
+
+    # The end
+
+    def silence(self) -> None:
+        """From now on nobody's leaving is told, no will is published, and no alarm rings."""
+        self._closing = True
+        for session in self._sessions.values():
+            self._awake(session)
+
+    async def close(self) -> None:
+        """Cancel what the hooks have not finished."""
+        for future in (pending := list(self._pending)):
+            future.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)

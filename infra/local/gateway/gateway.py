@@ -1,0 +1,129 @@
+"""The device gateway: the broker and its listeners as one thing, for the rest of the place."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from infra.local.gateway.broker import Broker, Take
+from infra.local.gateway.connection import Entrance
+from infra.local.gateway.listeners import TcpDoor, WebSocketDoor
+from infra.local.gateway.packets import Message
+from infra.local.gateway.policy import DEVICE, KIOSK
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What has happened since the start; ``clients`` is how many are connected now.
+
+    Attributes:
+        received: messages that clients published.
+        sent: messages that went out to clients.
+        dropped: messages that a slow or absent client did not get, or that there was no room to retain.
+        refused: connections that were refused or cut off for what they sent, publishes, and subscriptions.
+    """
+
+    clients: int
+    received: int
+    sent: int
+    dropped: int
+    refused: int
+
+
+class Gateway:
+    """MQTT 3.1.1 and 5 for devices (TCP) and kiosks (WebSocket), with the limits and rules of AWS IoT Core.
+
+    All of it runs on the thread of the asyncio loop that ``listen_tcp`` and ``listen_websocket`` are called on; only
+    ``publish_soon`` may be called from other threads.
+
+    Args:
+        clock: the time in ms, for presence events.
+        throttle: keep AWS's publish rate; off for load tests.
+        users: names and passwords of devices; None if whoever reaches the TCP port is trusted.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], int] = _now_ms,
+        throttle: bool = True,
+        users: Mapping[str, str] | None = None,
+    ) -> None:
+        self._broker = Broker(clock)
+        self._devices = Entrance(rights=DEVICE, users=users, throttle=throttle)
+        self._kiosks = Entrance(rights=KIOSK, users=None, throttle=throttle)
+        self._servers: list[asyncio.Server] = []
+        self._doors: set[TcpDoor] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def hook(self, topic_filter: str, take: Take) -> None:
+        """Have a function called with each message that a client publishes to a topic of this filter.
+
+        It is called on the loop's thread, after the subscribers have been served. The PUBACK waits until what it
+        returns is done, and PUBACKs keep the order of the messages. If it fails, that is logged, and the connection of
+        a QoS 1 message is cut without PUBACK, so that the client sends it again: take every message as one that may
+        come twice.
+        """
+        self._broker.hook(topic_filter, take)
+
+    def publish(self, messages: Iterable[Message]) -> None:
+        """Publish in the service's own name, to any topic; hooks are not called. On the loop's thread only."""
+        for message in messages:
+            self._broker.publish(message)
+
+    def publish_soon(self, messages: Iterable[Message]) -> None:
+        """The same from any thread, in the order of the calls; while nobody listens, nobody gets it."""
+        if (loop := self._loop) is not None:
+            loop.call_soon_threadsafe(self.publish, list(messages))
+
+    def counts(self) -> Counts:
+        """From any thread."""
+        tally = self._broker.tally
+        return Counts(
+            clients=self._broker.clients,
+            received=tally.received,
+            sent=tally.sent,
+            dropped=tally.dropped,
+            refused=tally.refused,
+        )
+
+    async def listen_tcp(self, host: str, port: int) -> int:
+        """Let devices in; the answer is the port, which the system chooses for 0.
+
+        Raises:
+            OSError: if the address cannot be had.
+        """
+        return await self._listen(partial(TcpDoor, self._broker, self._devices, self._doors), host, port)
+
+    async def listen_websocket(self, host: str, port: int) -> int:
+        """Let kiosks in at ``/mqtt``; the answer is the port, which the system chooses for 0.
+
+        Raises:
+            OSError: if the address cannot be had.
+        """
+        return await self._listen(partial(WebSocketDoor, self._broker, self._kiosks, self._doors), host, port)
+
+    async def _listen(self, door: Callable[[], asyncio.Protocol], host: str, port: int) -> int:
+        self._loop = asyncio.get_running_loop()
+        server = await self._loop.create_server(
+            door, host, port, backlog=1024
+        )  # a hall of kiosks after a power cut
+        self._servers.append(server)
+        return int(server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening and end every connection; no socket, task or alarm is left."""
+        self._loop = None
+        for server in self._servers:
+            server.close()
+        self._broker.silence()
+        while self._doors:  # one that was being accepted may come late
+            await asyncio.gather(*(door.shut_down() for door in self._doors))
+        await self._broker.close()
+        for server in self._servers:
+            await server.wait_closed()

@@ -1,0 +1,44 @@
+"""The numbers of the gateway: AWS IoT Core's quotas, and our own bounds where AWS gives none.
+
+Source of AWS's: "AWS IoT Core endpoints and quotas", message broker and protocol limits.
+"""
+
+from typing import Final
+
+# AWS IoT Core
+MAX_PAYLOAD: Final = 128 * 1024
+MAX_PACKET: Final = (
+    149_504  # what AWS announces as Maximum Packet Size: a payload, its topic and 18 KB of properties
+)
+MAX_TOPIC_BYTES: Final = 256
+MAX_SLASHES: Final = 7
+MAX_CLIENT_ID_BYTES: Final = 128
+MAX_FILTERS: Final = 8  # in one SUBSCRIBE
+MAX_SUBSCRIPTIONS: Final = 50  # of one connection
+MAX_PUBLISHES: Final = 100  # a second, of one connection
+MAX_UNACKNOWLEDGED: Final = 100  # QoS 1 messages of one connection, each way
+MAX_ALIASES: Final = 8
+MAX_KEEP_ALIVE_S: Final = 1200
+MAX_SESSION_S: Final = 3600
+MAX_RETAINED: Final = 5000
+
+# Ours
+CONNECT_S: Final = 10.0  # from the first byte, through a WebSocket handshake, to CONNECT
+LINGER_S: Final = 1.0  # how long a connection that we end may take to read our last words
+MAX_BURST: Final = 500  # packets of one connection in one turn of the loop: others wait no longer than that
+MAX_OUTPUT: Final = 512 * 1024  # bytes not yet taken by the system: above it QoS 0 is dropped and QoS 1 waits
+MAX_STALLED: Final = 4 * MAX_OUTPUT  # above it a client that asks and never reads the answers is cut off
+MAX_QUEUED: Final = 10_000  # QoS 1 messages that wait for a connected client; then it is cut off
+MAX_QUEUED_BYTES: Final = 16 * 1024 * 1024
+MAX_LAG: Final = (
+    1000  # of them; above it whoever publishes is slowed down, but for kiosks, who have no say in that
+)
+LAG_REST_S: Final = 0.01  # after each message; within it a busy reader takes a few hundred
+LAG_SILENCE_S: Final = 1.0  # who has acknowledged nothing for so long is not waited for
+MAX_STORED: Final = 1000  # QoS 1 messages that wait for an absent client; then the oldest goes
+MAX_STORED_BYTES: Final = 4 * 1024 * 1024
+MAX_ABSENT: Final = 1000  # sessions whose clients are absent; then the one longest absent is forgotten
+MAX_RETAINED_BYTES: Final = 32 * 1024 * 1024
+MAX_REMEMBERED: Final = 10_000  # client ids whose count of visits is remembered
+MAX_ROUTES: Final = 5000  # topics whose receivers are remembered
+MAX_WEBSOCKET_MESSAGE: Final = 256 * 1024

@@ -1,0 +1,148 @@
+"""Sockets of the gateway: MQTT over TCP, and MQTT over WebSocket. No rule of MQTT is here.
+
+asyncio itself sets TCP_NODELAY on every socket: without it an answer waits up to 40 ms for the client's next word.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Final
+
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import Event, State
+from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
+
+from infra.local.gateway import limits
+from infra.local.gateway.broker import Broker
+from infra.local.gateway.connection import Connection, Entrance
+
+PATH: Final = "/mqtt"
+
+# It tells of every connection that opens and closes; presence events tell it better.
+_websocket_log: Final = logging.getLogger(f"{__name__}.websocket")
+_websocket_log.setLevel(logging.WARNING)
+
+
+class TcpDoor(asyncio.Protocol):
+    """One socket that carries MQTT packets; the `Outlet` of its connection."""
+
+    def __init__(self, broker: Broker, entrance: Entrance, doors: "set[TcpDoor]") -> None:
+        self._broker, self._entrance, self._doors = broker, entrance, doors
+        self._gone = asyncio.get_running_loop().create_future()
+        self._closing: asyncio.TimerHandle | None = None
+
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.set_write_buffer_limits(high=limits.MAX_OUTPUT)
+        address = (transport.get_extra_info("peername") or ("",))[0]  # it may be gone already
+        self._transport = transport
+        self._connection = Connection(self._broker, self, self._entrance, address)
+        self._doors.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return  # read to the end all the same: closing over unread bytes would destroy our last words
+        if self._transport.get_write_buffer_size() > limits.MAX_STALLED:
+            self._transport.abort()  # it asks, and never reads the answers
+        else:
+            self._take(data)
+
+    def pause_writing(self) -> None:
+        self._connection.stall(True)
+
+    def resume_writing(self) -> None:
+        self._connection.stall(False)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        if self._closing:
+            self._closing.cancel()
+        self._connection.lost()
+        self._doors.remove(self)
+        self._gone.set_result(None)
+
+    # What the connection calls
+
+    def write(self, packets: bytes) -> None:
+        if not self._closing:
+            self._transport.write(packets)
+
+    def pause(self) -> None:
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        self._transport.resume_reading()
+
+    def close(self) -> None:
+        if self._closing or self._transport.is_closing():
+            return
+        self._closing = asyncio.get_running_loop().call_later(limits.LINGER_S, self._transport.abort)
+        with suppress(OSError):  # the other side may have closed in this very moment
+            self._transport.write_eof()
+        self.resume()
+
+    # What the gateway calls
+
+    async def shut_down(self) -> None:
+        """End the connection, and wait until its socket is closed."""
+        self._connection.shut_down()
+        await self._gone
+
+    def _take(self, data: bytes) -> None:
+        self._connection.received(data)
+
+
+class WebSocketDoor(TcpDoor):
+    """The same behind a WebSocket: packets lie in binary messages as in a stream, whose bounds mean nothing."""
+
+    def __init__(self, broker: Broker, entrance: Entrance, doors: "set[TcpDoor]") -> None:
+        super().__init__(broker, entrance, doors)
+        self._websocket = ServerProtocol(
+            subprotocols=[Subprotocol("mqtt")], max_size=limits.MAX_WEBSOCKET_MESSAGE, logger=_websocket_log
+        )
+
+    def write(self, packets: bytes) -> None:
+        if self._websocket.state is State.OPEN:
+            self._websocket.send_binary(packets)
+            self._pass_on()
+
+    def close(self) -> None:
+        self._fail(CloseCode.NORMAL_CLOSURE)
+
+    def _take(self, data: bytes) -> None:
+        self._websocket.receive_data(data)
+        packets = b"".join(map(self._content, self._websocket.events_received()))
+        self._pass_on()
+        if packets:
+            self._connection.received(packets)
+
+    def _content(self, event: Event) -> bytes:
+        if isinstance(event, Request):
+            self._websocket.send_response(self._answer(event))
+        elif isinstance(event, Frame) and event.opcode in (Opcode.BINARY, Opcode.CONT):
+            return bytes(event.data)
+        elif isinstance(event, Frame) and event.opcode is Opcode.TEXT:
+            self._fail(CloseCode.UNSUPPORTED_DATA)
+        return b""
+
+    def _answer(self, request: Request) -> Response:
+        if request.path.partition("?")[0] != PATH:  # AWS's presigned address has a query
+            return self._websocket.reject(HTTPStatus.NOT_FOUND, f"MQTT is at {PATH}.\n")
+        return self._websocket.accept(request)
+
+    def _fail(self, code: CloseCode) -> None:
+        if self._websocket.state in (State.CONNECTING, State.OPEN) and not self._websocket.eof_sent:
+            self._websocket.fail(code)
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Write what the WebSocket has to say; its b"" is the end."""
+        for data in self._websocket.data_to_send():
+            if data:
+                super().write(data)
+            else:
+                super().close()

@@ -1,0 +1,79 @@
+"""Who a client is and what it may do: rights are values, and nothing else in the gateway knows them."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from infra.local.gateway import limits
+
+_THING: Final = r"\$aws/things/[^/]+/shadow"
+_SHOWN: Final = r"\$aws/things/(?:staff|booth)-[a-zA-Z0-9:_-]+/shadow"
+_READ: Final = r"(?:get/accepted|get/rejected|update/delta|update/documents)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rights:
+    """What one kind of client may do; each pattern must match a whole topic or filter.
+
+    Attributes:
+        name: of this kind of client; sessions of one kind are out of reach for the other.
+        leaves_messages: whether it may publish retained messages and leave a will.
+        trusted: whether a publish that is refused leaves the connection up, where MQTT has words to refuse it.
+    """
+
+    name: str
+    publishes: re.Pattern[str]
+    subscribes: re.Pattern[str]
+    receives: re.Pattern[str]
+    leaves_messages: bool
+    trusted: bool
+
+    def may_publish(self, topic: str) -> bool:
+        return self.publishes.fullmatch(topic) is not None
+
+    def may_subscribe(self, topic_filter: str) -> bool:
+        return self.subscribes.fullmatch(topic_filter) is not None
+
+    def may_receive(self, topic: str) -> bool:
+        return self.receives.fullmatch(topic) is not None
+
+
+# Under `$` clients make no topics of their own: they ask there, and only the service answers.
+DEVICE: Final = Rights(
+    name="device",
+    publishes=re.compile(rf"[^$].*|{_THING}/(?:name/[^/]+/)?(?:get|update|delete)", re.DOTALL),
+    subscribes=re.compile(r".*", re.DOTALL),
+    receives=re.compile(r".*", re.DOTALL),
+    leaves_messages=True,
+    trusted=True,
+)
+
+# Anybody who can open the page. Any thing's filter is taken, as AWS's policy for kiosks takes it; `receives` decides.
+KIOSK: Final = Rights(
+    name="kiosk",
+    publishes=re.compile(rf"{_SHOWN}/get"),
+    subscribes=re.compile(rf"\$aws/things/(?:\+|[a-zA-Z0-9:_-]+)/shadow/{_READ}"),
+    receives=re.compile(rf"{_SHOWN}/{_READ}"),
+    leaves_messages=False,
+    trusted=False,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """Who is connected.
+
+    Attributes:
+        user: the name it logged in with; "" if nobody had to.
+        address: its IP address.
+    """
+
+    id: str
+    rights: Rights = field(repr=False)
+    address: str
+    user: str = ""
+
+
+def is_client_id(client_id: str) -> bool:
+    """Whether AWS takes it: 1 to 128 bytes, and no ``$`` in front."""
+    return 0 < len(client_id.encode()) <= limits.MAX_CLIENT_ID_BYTES and not client_id.startswith("$")

@@ -1,0 +1,77 @@
+"""One HTTP listener: waitress in a thread, with a stop that lets answers go out."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from waitress import wasyncore
+from waitress.server import create_server
+
+THREADS: Final = 8
+BODY_LIMIT: Final = 1 << 18  # 256 KB; each door has a tighter limit and says so in words
+DRAIN_S: Final = 3.0
+
+
+class HttpServer:
+    """Serves a WSGI app on a socket that is bound already, so that a port in use is known before anything starts."""
+
+    def __init__(self, app: Callable[..., Any], bound: socket.socket, *, name: str) -> None:
+        self._map: dict[int, Any] = {}
+        self._server = create_server(
+            app,
+            map=self._map,
+            sockets=[bound],
+            threads=THREADS,
+            ident=None,
+            max_request_body_size=BODY_LIMIT,
+            max_request_header_size=1 << 15,
+            channel_timeout=30,
+            connection_limit=500,
+            asyncore_use_poll=True,
+            clear_untrusted_proxy_headers=True,
+        )
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=f"http {name}")
+        self.port: int = bound.getsockname()[1]
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Accept nothing more, let what is being answered go out, and end."""
+        self._stopping = True
+        self._server.pull_trigger()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            wasyncore.loop(timeout=1, map=self._map, use_poll=True, count=1)
+        until = time.monotonic() + DRAIN_S
+        while self._busy() and time.monotonic() < until:
+            wasyncore.loop(timeout=0.02, map=self._map, use_poll=True, count=1)
+        self._server.task_dispatcher.shutdown(timeout=DRAIN_S)
+        wasyncore.close_all(self._map)
+
+    def _busy(self) -> bool:
+        return any(
+            channel.requests or channel.total_outbufs_len for channel in self._server.active_channels.values()
+        )
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound TCP socket.
+
+    Raises:
+        OSError: the address is not ours, or in use.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((host, port))
+    except BaseException:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,401 @@
+"""AWS's REST for boto3 ``iot`` and ``iot-data``, on one port, for this machine only.
+
+There is no sign-in: any credentials are taken. So that a web page cannot use a browser on this machine to reach it, a
+request with an Origin, or for a host that is not this machine (DNS rebinding), is refused.
+"""
+
+import logging
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+from urllib.parse import unquote
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
+
+from infra.local.service import Operation, ShadowName, ShadowService, request_of
+from infra.local.things import (
+    MAX_PAGE,
+    AlreadyExists,
+    Change,
+    Filter,
+    Registry,
+    ThingType,
+    VersionConflict,
+    arn,
+)
+from shadows.document import MAX_REQUEST_BYTES, encode, parse_json
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject, Thing
+
+T = TypeVar("T")
+Publish = Callable[[str, bytes, int, bool], None]
+
+LOOPBACK: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
+MAX_TOPIC_BYTES: Final = 256
+MAX_SLASHES: Final = 7
+KINDS: Final = {
+    str: "a string",
+    dict: "an object",
+    bool: "true or false",
+    int: "an integer",
+    list: "an array",
+}
+
+# The modelled exception that boto3 raises for a code.
+EXCEPTIONS: Final = {
+    400: "InvalidRequestException",
+    401: "UnauthorizedException",
+    403: "ForbiddenException",
+    404: "ResourceNotFoundException",
+    405: "MethodNotAllowedException",
+    409: "ConflictException",
+    413: "RequestEntityTooLargeException",
+    415: "UnsupportedDocumentEncodingException",
+    429: "ThrottlingException",
+    503: "ServiceUnavailableException",
+}
+
+log = logging.getLogger(__name__)
+
+
+def app(service: ShadowService, registry: Registry, publish: Publish) -> Flask:
+    """The WSGI application.
+
+    Args:
+        service: the shadows. A publish to a request topic of theirs is a request to it, made here.
+        registry: the things.
+        publish: hands topic, payload, QoS and retain flag to the subscribers, and does no more.
+    """
+    flask = Flask(__name__, static_folder=None)
+    flask.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    flask.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    flask.url_map.merge_slashes = False
+    flask.url_map.converters |= {"part": _Part, "rest": _Rest}
+    flask.wsgi_app = _undecoded(flask.wsgi_app)  # type: ignore[assignment, method-assign]
+    flask.json.sort_keys = False  # type: ignore[attr-defined]
+    flask.before_request(_guard)
+    flask.after_request(_named)
+    flask.register_error_handler(Rejected, _refused)
+    flask.register_error_handler(HTTPException, _wrong)
+    flask.register_error_handler(Exception, _crashed)
+    _add_shadows(flask, service)
+    _add_topics(flask, service, publish)
+    _add_things(flask, registry)
+    _add_types(flask, registry)
+    return flask
+
+
+# --- iot-data
+
+
+def _add_shadows(flask: Flask, service: ShadowService) -> None:
+    def answer(operation: Operation, thing: str, payload: bytes = b"") -> Response:
+        name = request.args.get("name")
+        if name == "":
+            raise Rejected(400, "name: expected a shadow's name, or none at all for the classic one, got ''")
+        return _answer(service.ask(ShadowName(thing, name or ""), operation, payload))
+
+    @flask.get("/things/<part:thing>/shadow")
+    def get_thing_shadow(thing: str) -> Response:
+        return answer(Operation.GET, thing)
+
+    @flask.post("/things/<part:thing>/shadow")
+    def update_thing_shadow(thing: str) -> Response:
+        return answer(Operation.UPDATE, thing, request.get_data())
+
+    @flask.delete("/things/<part:thing>/shadow")
+    def delete_thing_shadow(thing: str) -> Response:
+        return answer(Operation.DELETE, thing)
+
+    @flask.get("/api/things/shadow/ListNamedShadowsForThing/<part:thing>")
+    def list_named_shadows(thing: str) -> Response:
+        most = _number("pageSize", 1, 100, 25)
+        names = service.named(thing, after=_after(), most=most + 1)
+        return _json({"results": names[:most]} | _next(names, most) | {"timestamp": service.clock() // 1000})
+
+
+def _add_topics(flask: Flask, service: ShadowService, publish: Publish) -> None:
+    @flask.post("/topics/<rest:topic>")
+    def publish_to(topic: str) -> Response:
+        qos, retain = _number("qos", 0, 1, 0), _flag("retain")
+        _check_topic(topic)
+        payload = request.get_data()
+        if topic.startswith("$"):
+            if retain:
+                raise Rejected(400, f"retain: expected false for a reserved topic, got true for {topic}")
+            try:
+                request_of(topic)
+            except Rejected as no:
+                raise Rejected(403, f"topic: nobody may publish to {topic}") from no
+            service.handle(topic, payload).result()
+        publish(topic, payload, qos, retain)
+        return _json({"message": "OK"})
+
+
+def _check_topic(topic: str) -> None:
+    if len(topic.encode()) > MAX_TOPIC_BYTES or topic.count("/") > MAX_SLASHES:
+        raise Rejected(
+            400,
+            f"topic: expected at most {MAX_TOPIC_BYTES} bytes and {MAX_SLASHES} slashes, got {topic[:300]!r}",
+        )
+    if any(char in topic for char in "+#\0\ufffd"):
+        raise Rejected(400, f"topic: expected UTF-8 without +, # and NUL, got {topic!r}")
+
+
+# --- iot
+
+
+def _add_things(flask: Flask, registry: Registry) -> None:
+    @flask.post("/things/<part:name>")
+    def create_thing(name: str) -> Response:
+        body = _body()
+        if group := _field(body, "billingGroupName", str):
+            raise Rejected(404, f"Billing group {group} not found")  # nobody can have made one here
+        attributes = _attributes(_field(body, "attributePayload", dict) or {}) or {}
+        thing = Thing(name=name, type=_field(body, "thingTypeName", str) or "", attributes=attributes)
+        there = registry.create(thing)
+        return _json({"thingName": name, "thingArn": arn("thing", name), "thingId": there.id})
+
+    @flask.get("/things/<part:name>")
+    def describe_thing(name: str) -> Response:
+        there = registry.describe(name)
+        return _json({"defaultClientId": name, **_entry(there.thing), "thingId": there.id})
+
+    @flask.patch("/things/<part:name>")
+    def update_thing(name: str) -> Response:
+        registry.update(name, _change(_body()))
+        return _json({})
+
+    @flask.delete("/things/<part:name>")
+    def delete_thing(name: str) -> Response:
+        expected = request.args.get("expectedVersion")
+        registry.delete(
+            name, expected=None if expected is None else _number("expectedVersion", 0, 2**63 - 1, 0)
+        )
+        return _json({})
+
+    @flask.get("/things")
+    def list_things() -> Response:
+        most = _number("maxResults", 1, MAX_PAGE, MAX_PAGE)
+        things = registry.things(_filter(), after=_after(), most=most + 1)
+        shown = [_entry(thing) for thing in things[:most]]
+        return _json({"things": shown} | _next([thing.name for thing in things], most))
+
+    @flask.get("/endpoint")
+    def describe_endpoint() -> Response:
+        kind = request.args.get("endpointType", "iot:Data-ATS")
+        if kind not in ("iot:Data", "iot:Data-ATS"):
+            raise Rejected(400, f"endpointType: expected iot:Data-ATS or iot:Data, got {kind!r}")
+        return _json({"endpointAddress": request.host})
+
+
+def _add_types(flask: Flask, registry: Registry) -> None:
+    @flask.post("/thing-types/<part:name>")
+    def create_thing_type(name: str) -> Response:
+        properties = _field(_body(), "thingTypeProperties", dict) or {}
+        description = _field(properties, "thingTypeDescription", str) or ""
+        searchable = _field(properties, "searchableAttributes", list) or []
+        if not all(isinstance(attribute, str) for attribute in searchable):
+            raise Rejected(400, f"searchableAttributes: expected strings, got {searchable!r}")
+        there = registry.create_type(name, description=description, searchable=tuple(searchable))
+        return _json({"thingTypeName": name, "thingTypeArn": arn("thingtype", name), "thingTypeId": there.id})
+
+    @flask.get("/thing-types/<part:name>")
+    def describe_thing_type(name: str) -> Response:
+        there = registry.describe_type(name)
+        return _json({**_type(there), "thingTypeId": there.id})
+
+    @flask.get("/thing-types")
+    def list_thing_types() -> Response:
+        most = _number("maxResults", 1, MAX_PAGE, MAX_PAGE)
+        name = request.args.get("thingTypeName", "")
+        types = registry.types(name=name, after=_after(), most=most + 1)
+        return _json(
+            {"thingTypes": [_type(each) for each in types[:most]]}
+            | _next([each.name for each in types], most)
+        )
+
+
+def _entry(thing: Thing) -> JsonObject:
+    kind = {"thingTypeName": thing.type} if thing.type else {}
+    head = {"thingName": thing.name, **kind, "thingArn": arn("thing", thing.name)}
+    return head | {"attributes": thing.attributes, "version": thing.version}
+
+
+def _type(kind: ThingType) -> JsonObject:
+    return {
+        "thingTypeName": kind.name,
+        "thingTypeArn": arn("thingtype", kind.name),
+        "thingTypeProperties": {
+            "thingTypeDescription": kind.description,
+            "searchableAttributes": list(kind.searchable),
+        },
+        "thingTypeMetadata": {"deprecated": False, "creationDate": kind.at},
+    }
+
+
+def _change(body: JsonObject) -> Change:
+    kind, remove = _field(body, "thingTypeName", str), _field(body, "removeThingType", bool)
+    if kind and remove:
+        raise Rejected(400, f"removeThingType: expected false beside a thingTypeName, got true and {kind!r}")
+    payload = _field(body, "attributePayload", dict) or {}
+    return Change(
+        type="" if remove else kind,
+        attributes=_attributes(payload),
+        merge=_field(payload, "merge", bool) or False,
+        expected=_field(body, "expectedVersion", int),
+    )
+
+
+def _filter() -> Filter:
+    name, value = request.args.get("attributeName", ""), request.args.get("attributeValue")
+    if value is not None and not name:
+        raise Rejected(
+            400, f"attributeName: expected the name of the attribute that has the value {value!r}, got none"
+        )
+    return Filter(
+        type=request.args.get("thingTypeName", ""),
+        attribute=name,
+        value=value,
+        prefix=_flag("usePrefixAttributeValue"),
+    )
+
+
+# --- Reading requests
+
+
+def _body() -> JsonObject:
+    if not (payload := request.get_data()):
+        return {}
+    body = parse_json(payload)
+    if not isinstance(body, dict):
+        raise Rejected(400, "body: expected a JSON object")
+    return body
+
+
+def _field(body: JsonObject, name: str, kind: type[T]) -> T | None:
+    value = body.get(name)
+    if value is not None and type(value) is not kind:
+        raise Rejected(400, f"{name}: expected {KINDS[kind]}, got {str(value)[:200]!r}")
+    return value
+
+
+def _attributes(payload: JsonObject) -> Mapping[str, str] | None:
+    attributes = _field(payload, "attributes", dict)
+    for name in attributes or {}:
+        _field(attributes or {}, name, str)
+    return attributes and {name: value or "" for name, value in attributes.items()}
+
+
+def _number(name: str, least: int, most: int, otherwise: int) -> int:
+    text = request.args.get(name)
+    if text is None:
+        return otherwise
+    if not re.fullmatch(r"[0-9]{1,19}", text) or not least <= int(text) <= most:
+        raise Rejected(400, f"{name}: expected an integer from {least} to {most}, got {text[:200]!r}")
+    return int(text)
+
+
+def _after() -> str:
+    """The name that the page before ended with."""
+    token = request.args.get("nextToken", "")
+    if not re.fullmatch(r"[$a-zA-Z0-9:_-]{0,128}", token):
+        raise Rejected(400, f"nextToken: expected one that a page before gave, got {token[:200]!r}")
+    return token
+
+
+def _flag(name: str) -> bool:
+    text = request.args.get(name, "false")
+    if text.lower() not in ("true", "false"):
+        raise Rejected(400, f"{name}: expected true or false, got {text[:200]!r}")
+    return text.lower() == "true"
+
+
+class _Part(BaseConverter):
+    """One part of a path that is still encoded: a %2F in it does not divide it."""
+
+    regex = "[^/]+"
+
+    def to_python(self, value: str) -> str:
+        return unquote(value)
+
+
+class _Rest(_Part):
+    """All that is left of a path, encoded or with plain slashes."""
+
+    regex = ".+"
+    part_isolating = False
+
+
+def _undecoded(inner: WSGIApplication) -> WSGIApplication:
+    """Route on the path as it was sent: decoded, "a%2Fshadow" would be another thing's shadow."""
+
+    def outer(environ: WSGIEnvironment, start: StartResponse) -> Any:
+        environ["PATH_INFO"] = (
+            re.sub(r"^[A-Za-z]+://[^/]*", "", environ["REQUEST_URI"]).partition("?")[0] or "/"
+        )
+        return inner(environ, start)
+
+    return outer
+
+
+# --- Answers
+
+
+def _json(answer: JsonObject, code: int = 200) -> Response:
+    return _answer(encode(answer), code)
+
+
+def _answer(payload: bytes, code: int = 200) -> Response:
+    return Response(payload, code, mimetype="application/json")
+
+
+def _next(names: list[str], most: int) -> JsonObject:
+    """The token of the next page is the last name of this one; the last page has none."""
+    return {"nextToken": names[most - 1]} if len(names) > most else {}
+
+
+def _guard() -> None:
+    if not LOOPBACK.fullmatch(request.headers.get("Host", "")):
+        raise Rejected(
+            403,
+            f"Host: expected localhost, 127.0.0.1 or [::1], got {request.headers.get('Host', '')[:200]!r}",
+        )
+    if "Origin" in request.headers:
+        raise Rejected(403, "Origin: expected none, web pages may not come here")
+
+
+def _named(response: Response) -> Response:
+    response.headers["x-amzn-RequestId"] = str(uuid.uuid4())
+    return response
+
+
+def _refused(no: Rejected) -> Response:
+    match no:
+        case AlreadyExists():
+            name, more = "ResourceAlreadyExistsException", {"resourceId": no.id, "resourceArn": no.arn}
+        case VersionConflict():
+            name, more = "VersionConflictException", {}
+        case _:
+            name, more = EXCEPTIONS.get(no.code, "InternalFailureException"), {}
+    response = _json({"code": no.code, "message": no.message, **more}, no.code)
+    response.headers["x-amzn-ErrorType"] = (
+        f"{name}:"  # with a colon, as AWS does; without the header boto3 takes "code"
+    )
+    return response
+
+
+def _wrong(no: HTTPException) -> Response:
+    response = _refused(Rejected(no.code or 500, no.description or ""))
+    if allowed := getattr(no, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def _crashed(_bug: Exception) -> Response:
+    log.exception("a bug in the answer to %s %s", request.method, request.path)
+    return _refused(Rejected(500, "Internal service failure"))

@@ -1,0 +1,349 @@
+"""The shadow service: requests in, answers out, over the store. It behaves as AWS IoT Core's does."""
+
+import logging
+import re
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, TypeVar
+
+from infra.local.store import Store, savepoint
+from shadows import document as shadow_document
+from shadows.document import Document
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject, Shadow
+
+T = TypeVar("T")
+Message = tuple[str, bytes]  # topic, payload
+OnChange = Callable[[sqlite3.Connection, str, JsonObject | None, JsonObject], None]
+
+THING_NAME: Final = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
+SHADOW_NAME: Final = re.compile(r"[$a-zA-Z0-9:_-]{1,64}")
+TOPIC: Final = re.compile(r"\$aws/things/([^/]+)/shadow(?:/name/([^/]+))?/(get|update|delete)")
+
+REQUESTS_A_SECOND: Final = 20  # for one thing, as AWS
+TOMBSTONE_MS: Final = 48 * 3600 * 1000  # so long a deleted shadow's version goes on
+
+SCHEMA: Final = (
+    # A deleted shadow keeps its row, without the document: a tombstone, which holds the version. The classic one's name is ''.
+    """CREATE TABLE IF NOT EXISTS shadows (
+        thing TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
+        document TEXT, deleted_at INTEGER, PRIMARY KEY (thing, name)
+    ) STRICT""",
+    "CREATE INDEX IF NOT EXISTS tombstones ON shadows (deleted_at) WHERE deleted_at IS NOT NULL",
+)
+
+log = logging.getLogger(__name__)
+
+
+class Operation(StrEnum):
+    GET = "get"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowName:
+    """Whose shadow: the thing, and the shadow's name, "" for the classic one.
+
+    Raises:
+        Rejected: 400, for a name that AWS does not allow.
+    """
+
+    thing: str
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not THING_NAME.fullmatch(self.thing):
+            raise Rejected(
+                400, f"thingName: expected [a-zA-Z0-9:_-]+, 1 to 128 of them, got {self.thing[:200]!r}"
+            )
+        if self.name and not SHADOW_NAME.fullmatch(self.name):
+            raise Rejected(
+                400, f"shadowName: expected [$a-zA-Z0-9:_-]+, 1 to 64 of them, got {self.name[:200]!r}"
+            )
+
+    @property
+    def topic(self) -> str:
+        """The prefix of its topics, without a slash at the end."""
+        return f"$aws/things/{self.thing}/shadow" + (f"/name/{self.name}" if self.name else "")
+
+    @property
+    def missing(self) -> Rejected:
+        """Real answers name a named shadow as ``thing~shadow``, whatever the guide says."""
+        return Rejected(404, f"No shadow exists with name: '{self.thing}{self.name and '~' + self.name}'")
+
+
+# What one request led to: the last parts of the topics, after the operation, and the payloads; "accepted" first.
+Answers = list[tuple[str, bytes]]
+
+
+class ShadowService:
+    """Classic and named shadows of every thing, in one store.
+
+    Messages go out after the commit and in order of version, each request's before its future resolves.
+
+    Args:
+        store: where the shadows are kept.
+        clock: milliseconds since 1970.
+        announce: takes the messages of one request. It is called on the writer's thread, so it must not wait for
+            anything that the store does.
+        throttle: refuse more than AWS's 20 requests a second for one thing, but for those of our own process.
+        on_change: called inside the transaction of each update of a classic shadow, with the thing and the state
+            (``{"desired"?, "reported"?}``) before, None if there was no shadow, and after. If it fails, what it wrote is undone,
+            and the update stands.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        clock: Callable[[], int],
+        announce: Callable[[Sequence[Message]], None],
+        throttle: bool = True,
+        on_change: OnChange | None = None,
+    ) -> None:
+        self._store = store
+        self.clock = clock
+        self._announce = announce
+        self._throttle = throttle
+        self._on_change = on_change
+        self._second = 0
+        self._asked: Counter[str] = Counter()
+        for statement in SCHEMA:
+            store.run(lambda db, statement=statement: db.execute(statement))  # type: ignore[misc]
+
+    # --- The three doors
+
+    def handle(self, topic: str, payload: bytes) -> "Future[list[Message]]":
+        """Take a request that was published, and announce its answers, refusals too.
+
+        The future has the messages that were announced, and does not fail.
+
+        Raises:
+            Rejected: 400, for a topic that no request is published to.
+        """
+        shadow, operation = request_of(topic)
+
+        def say(answers: Callable[[], Answers]) -> list[Message]:
+            try:
+                return self._say(shadow, operation, answers())
+            except Rejected as no:
+                refused = no
+            except Exception:
+                log.exception("a bug in the answer to %s", topic)
+                refused = Rejected(500, "Internal service failure")
+            answer = shadow_document.rejected(refused, shadow_document.token_of(payload))
+            return self._say(shadow, operation, [("rejected", answer)])
+
+        return self._submit(shadow, operation, payload, throttle=self._throttle, say=say)
+
+    def ask(
+        self, shadow: ShadowName, operation: Operation, payload: bytes = b"", *, own: bool = False
+    ) -> bytes:
+        """Take a request that came another way than MQTT, and wait for its answer, the payload of ``accepted``.
+
+        An accepted update or deletion is announced as if it had been published; a get and a refusal are not.
+        A request of our ``own`` process is not throttled.
+
+        Raises:
+            Rejected: what the service refuses; 500, if the disk does.
+        """
+
+        def say(answers: Callable[[], Answers]) -> bytes:
+            accepted = answers()
+            if operation is not Operation.GET:
+                self._say(shadow, operation, accepted)
+            return accepted[0][1]
+
+        self._store.refuse_to_wait_here()
+        return self._submit(shadow, operation, payload, throttle=self._throttle and not own, say=say).result()
+
+    def named(self, thing: str, *, after: str = "", most: int = 25) -> list[str]:
+        """The names of a thing's named shadows, in order, from the one behind ``after``."""
+        found = self._store.run(
+            lambda db: db.execute(
+                "SELECT name FROM shadows WHERE thing = ? AND name > ? AND deleted_at IS NULL ORDER BY name LIMIT ?",
+                (ShadowName(thing).thing, after, most),
+            ).fetchall()
+        )
+        return [name for (name,) in found]
+
+    def _submit(
+        self,
+        shadow: ShadowName,
+        operation: Operation,
+        payload: bytes,
+        *,
+        throttle: bool,
+        say: Callable[[Callable[[], Answers]], T],
+    ) -> "Future[T]":
+        """A future of what ``say`` makes of the answers, after the commit: nobody who waits knows before all have heard."""
+        done: Future[T] = Future()
+
+        def committed(answers: "Future[Answers]") -> None:
+            try:
+                done.set_result(say(answers.result))
+            except Exception as no:
+                done.set_exception(no)
+
+        work = self._store.submit(lambda db: self._answer(db, shadow, operation, payload, throttle=throttle))
+        work.add_done_callback(committed)
+        return done
+
+    def _say(self, shadow: ShadowName, operation: Operation, answers: Answers) -> list[Message]:
+        messages = [(f"{shadow.topic}/{operation}/{kind}", payload) for kind, payload in answers]
+        try:
+            self._announce(messages)
+        except Exception:  # a failing subscriber never undoes an accepted update
+            log.exception("nobody heard of an answer on %s", shadow.topic)
+        return messages
+
+    # --- Inside the transaction, on the writer's thread
+
+    def _answer(
+        self,
+        db: sqlite3.Connection,
+        shadow: ShadowName,
+        operation: Operation,
+        payload: bytes,
+        *,
+        throttle: bool,
+    ) -> Answers:
+        now = self.clock()
+        if throttle:
+            self._count(shadow.thing, now)
+        match operation:
+            case Operation.GET:
+                return self._get(db, shadow, payload, now)
+            case Operation.UPDATE:
+                return self._update(db, shadow, payload, now)
+            case Operation.DELETE:
+                return self._delete(db, shadow, payload, now)
+
+    def _count(self, thing: str, now: int) -> None:
+        if self._second != now // 1000:
+            self._second = now // 1000
+            self._asked.clear()
+        self._asked[thing] += 1
+        if self._asked[thing] > REQUESTS_A_SECOND:
+            raise Rejected(429, f"Too many requests: {thing} takes {REQUESTS_A_SECOND} a second")
+
+    def _get(self, db: sqlite3.Connection, shadow: ShadowName, payload: bytes, now: int) -> Answers:
+        if payload:
+            shadow_document.parse_json(payload)
+        current, _ = self._load(db, shadow, now)
+        if current is None:
+            raise shadow.missing
+        return [
+            (
+                "accepted",
+                shadow_document.get_accepted(current, now // 1000, shadow_document.token_of(payload)),
+            )
+        ]
+
+    def _update(self, db: sqlite3.Connection, shadow: ShadowName, payload: bytes, now: int) -> Answers:
+        request, now_s = shadow_document.parse_request(payload), now // 1000
+        previous, version = self._load(db, shadow, now)
+        current = shadow_document.apply(previous, request, now_s, version=version)
+        self._save(db, shadow, current)
+        if self._on_change and not shadow.name:
+            self._tell(self._on_change, db, shadow.thing, previous, current)
+        answers = [("accepted", shadow_document.update_accepted(request, current.version, now_s))]
+        if left := shadow_document.update_delta(current, now_s, request.token):
+            answers.append(("delta", left))
+        return [
+            *answers,
+            ("documents", shadow_document.update_documents(previous, current, now_s, request.token)),
+        ]
+
+    def _delete(self, db: sqlite3.Connection, shadow: ShadowName, payload: bytes, now: int) -> Answers:
+        current, _ = self._load(db, shadow, now)
+        if current is None:
+            raise shadow.missing
+        db.execute("DELETE FROM shadows WHERE deleted_at <= ?", (now - TOMBSTONE_MS,))
+        db.execute(  # the answer names the version that was deleted, and yet the deletion counts as one
+            "UPDATE shadows SET version = version + 1, document = NULL, deleted_at = ? "
+            "WHERE thing = ? AND name = ?",
+            (now, shadow.thing, shadow.name),
+        )
+        token = shadow_document.token_of(payload)
+        return [("accepted", shadow_document.delete_accepted(current.version, now // 1000, token))]
+
+    @staticmethod
+    def _tell(
+        on_change: OnChange, db: sqlite3.Connection, thing: str, previous: Document | None, current: Document
+    ) -> None:
+        try:
+            with savepoint(db):
+                on_change(db, thing, previous.state if previous else None, current.state)
+        except Exception:
+            log.exception("a change of %s was not taken down", thing)
+
+    @staticmethod
+    def _load(db: sqlite3.Connection, shadow: ShadowName, now: int) -> tuple[Document | None, int]:
+        """The document, if there is one, and the version that the next one counts on from."""
+        row = db.execute(
+            "SELECT version, document, deleted_at FROM shadows WHERE thing = ? AND name = ?",
+            (shadow.thing, shadow.name),
+        ).fetchone()
+        if row is None:
+            return None, 0
+        version, text, deleted_at = row
+        if deleted_at is not None:
+            return None, version if now - deleted_at < TOMBSTONE_MS else 0
+        return Document.read(text), version
+
+    @staticmethod
+    def _save(db: sqlite3.Connection, shadow: ShadowName, document: Document) -> None:
+        db.execute(
+            "INSERT INTO shadows VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO UPDATE SET "
+            "version = excluded.version, document = excluded.document, deleted_at = NULL",
+            (shadow.thing, shadow.name, document.version, document.text),
+        )
+
+
+def request_of(topic: str) -> tuple[ShadowName, Operation]:
+    """What is asked for by a publish to this topic, and of which shadow.
+
+    Raises:
+        Rejected: 400, for a topic that no request is published to.
+    """
+    if not (found := TOPIC.fullmatch(topic)):
+        raise Rejected(
+            400, f"topic: expected $aws/things/<thing>/shadow/get, update or delete, got {topic[:300]!r}"
+        )
+    thing, name, operation = found.groups()
+    return ShadowName(thing, name or ""), Operation(operation)
+
+
+class LocalShadows:
+    """Classic shadows in this process: :class:`shadows.shadow.Shadows` on the service. Our own requests are not throttled."""
+
+    def __init__(self, service: ShadowService) -> None:
+        self._service = service
+
+    def get(self, thing: str) -> Shadow:
+        """As :meth:`shadows.shadow.Shadows.get`."""
+        return shadow_document.shadow_of(self._service.ask(ShadowName(thing), Operation.GET, own=True))
+
+    def update(
+        self,
+        thing: str,
+        *,
+        desired: JsonObject | None = None,
+        reported: JsonObject | None = None,
+        version: int | None = None,
+    ) -> int:
+        """As :meth:`shadows.shadow.Shadows.update`."""
+        payload = shadow_document.update_payload(desired=desired, reported=reported, version=version)
+        return shadow_document.version_of(
+            self._service.ask(ShadowName(thing), Operation.UPDATE, payload, own=True)
+        )
+
+    def delete(self, thing: str) -> None:
+        """As :meth:`shadows.shadow.Shadows.delete`."""
+        self._service.ask(ShadowName(thing), Operation.DELETE, own=True)

@@ -1,0 +1,189 @@
+"""The public HTTP listener: the kiosk, the packages' doors, and what only the admin token opens."""
+
+import hmac
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Blueprint, Flask, Response, request, send_from_directory
+from werkzeug.exceptions import HTTPException
+
+from shadows.calls import Place, read
+from shadows.errors import Rejected
+
+log = logging.getLogger(__name__)
+
+DIST: Final = Path(__file__).resolve().parents[2] / "spa" / "dist"
+HOST_NAME: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
+A_YEAR: Final = 31_536_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Web:
+    """What the public listener shows.
+
+    Attributes:
+        ws_url: where kiosks find MQTT; "" for the page's own host with ``ws_port``.
+        admin_token: opens ``/admin`` and ``/metrics``.
+        ready: whether everything is up.
+        counts: numbers for ``/metrics``, by name.
+        doors: the packages' blueprints.
+    """
+
+    place: Place
+    ws_port: int
+    ws_url: str
+    admin_token: str = field(repr=False)
+    ready: Callable[[], bool]
+    counts: Callable[[], dict[str, float]]
+    unknown_buttons: Callable[[], list[dict[str, Any]]]
+    history: Callable[[int], list[dict[str, Any]]]
+    doors: tuple[Blueprint, ...] = ()
+
+
+def app(web: Web) -> Flask:
+    """The Flask app of the public listener."""
+    made = Flask(__name__, static_folder=None)
+    made.json.ensure_ascii = False  # type: ignore[attr-defined]
+    made.json.sort_keys = False  # type: ignore[attr-defined]
+    for door in web.doors:
+        made.register_blueprint(door)
+    made.register_blueprint(_kiosk(web))
+    made.register_blueprint(_admin(web))
+    made.register_error_handler(Rejected, _rejected)
+    made.register_error_handler(HTTPException, _wrong_address)
+    made.register_error_handler(Exception, _our_bug)
+    made.after_request(lambda answer: _hardened(web, answer))
+    return made
+
+
+def _rejected(no: Exception) -> tuple[dict[str, Any], int]:
+    assert isinstance(no, Rejected)
+    return {"code": no.code, "message": no.message}, no.code
+
+
+def _wrong_address(no: Exception) -> tuple[dict[str, Any], int]:
+    assert isinstance(no, HTTPException)
+    code = no.code or 500
+    return {"code": code, "message": f"{request.method} {request.path}: {no.name}"}, code
+
+
+def _our_bug(error: Exception) -> tuple[dict[str, Any], int]:
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return {
+        "code": 500,
+        "message": "Something went wrong here; it is in the log. Nothing was half done: try again.",
+    }, 500
+
+
+def _page_host() -> str:
+    """The host name by which the page was opened; a name that is none is not put into a header or a page."""
+    named = HOST_NAME.fullmatch(request.host or "")
+    if not named:
+        raise Rejected(400, f"Host: expected a host name, got {request.host!r}")
+    return named[1]
+
+
+def _mqtt_url(web: Web) -> str:
+    return web.ws_url or f"ws://{_page_host()}:{web.ws_port}/mqtt"
+
+
+def _hardened(web: Web, answer: Response) -> Response:
+    """Strict headers for everything; a page may speak to this host and to the kiosks' MQTT, and to nobody else."""
+    try:
+        mqtt = re.sub(r"^(wss?://[^/]+).*", r"\1", _mqtt_url(web))
+    except Rejected:
+        mqtt = ""
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+        f"manifest-src 'self'; connect-src 'self' {mqtt}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    answer.headers.setdefault("Content-Security-Policy", policy)
+    answer.headers.setdefault("X-Content-Type-Options", "nosniff")
+    answer.headers.setdefault("Referrer-Policy", "no-referrer")
+    answer.headers.setdefault("Cache-Control", "no-store")
+    return answer
+
+
+def _kiosk(web: Web) -> Blueprint:
+    kiosk = Blueprint("kiosk", __name__)
+
+    @kiosk.get("/")
+    def index() -> Response:
+        return _file("index.html")
+
+    @kiosk.get("/config.json")
+    def config() -> dict[str, str]:
+        return {"place": "local", "mqtt": _mqtt_url(web)}
+
+    @kiosk.get("/healthz")
+    def healthz() -> tuple[dict[str, str], int]:
+        return ({"status": "ok"}, 200) if web.ready() else ({"status": "starting"}, 503)
+
+    @kiosk.get("/<path:name>")
+    def built(name: str) -> Response:
+        return _file(name)
+
+    return kiosk
+
+
+def _file(name: str) -> Response:
+    """A built file, and nothing else. Names under ``assets/`` carry a hash: they never change."""
+    answer = send_from_directory(DIST, name)
+    lasting = name.startswith("assets/")
+    answer.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable" if lasting else "no-cache"
+    return answer
+
+
+def _admin(web: Web) -> Blueprint:
+    admin = Blueprint("admin", __name__)
+
+    @admin.before_request
+    def only_with_the_token() -> None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        right = hmac.compare_digest(token.strip().encode(), web.admin_token.encode())
+        if scheme.lower() != "bearer" or not right:
+            raise Rejected(401, "Authorization: expected 'Bearer <admin token>' (STAFFCALL_ADMIN_TOKEN)")
+
+    @admin.get("/admin")
+    @admin.get("/admin/")
+    def overview() -> dict[str, Any]:
+        return {
+            "staff": list(_everybody(web.place)),
+            "unknownButtons": web.unknown_buttons(),
+            "counts": web.counts(),
+        }
+
+    @admin.get("/admin/api/unknown-buttons")
+    def unknown_buttons() -> dict[str, Any]:
+        return {"buttons": web.unknown_buttons()}
+
+    @admin.get("/admin/api/history")
+    def history() -> dict[str, Any]:
+        return {"rows": web.history(request.args.get("since", 0, int))}
+
+    @admin.get("/admin/<path:name>")
+    def nothing_here(name: str) -> Response:
+        raise Rejected(404, f"/admin/{name}: there is no such page")
+
+    @admin.get("/metrics")
+    def metrics() -> Response:
+        states = Counter(each["state"] for each in _everybody(web.place))
+        lines = [f'staffcall_staff{{state="{state}"}} {count}' for state, count in sorted(states.items())]
+        lines += [f"staffcall_{name} {value:g}" for name, value in web.counts().items()]
+        return Response("\n".join([*lines, ""]), mimetype="text/plain; version=0.0.4")
+
+    return admin
+
+
+def _everybody(place: Place) -> Iterator[dict[str, Any]]:
+    for thing in place.things.list(type="staff"):
+        try:
+            staff = read(place, thing.name)
+        except Rejected:  # added or removed at this moment
+            continue
+        yield {"thing": thing.name, "name": staff.name, "state": staff.state, "told": not staff.untold}

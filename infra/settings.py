@@ -1,0 +1,292 @@
+"""Settings: environment variables, read and checked once. Nothing else looks at the environment."""
+
+import json
+import math
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
+TOKENS_FILE: Final = "tokens.json"
+
+
+class SettingsError(Exception):
+    """What is wrong with the settings, in words for whoever set them; never a secret's value."""
+
+
+class _Wrong(Exception):  # noqa: N818 - the word in the complaint
+    """One value is wrong; the argument says what may stand there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set, with defaults that work.
+
+    Attributes:
+        ws_url: where kiosks find MQTT; "" for the page's own host with ``ws_port``.
+        mqtt_url: an external broker; "" for the embedded gateway.
+        mqtt_user, mqtt_password: the login of MQTT over TCP, both or neither; without it that port is loopback only.
+        calling_s, running_s, quiet_s: seconds; fractions count.
+        admin_token, button_token: "" if they are to be made; :func:`tokens` has them in the end.
+        target: where the subcommands act: ``local`` or ``aws``.
+    """
+
+    host: str = "127.0.0.1"
+    http_port: int = 8080
+    ws_port: int = 8083
+    ws_url: str = ""
+    mqtt_port: int = 1883
+    aws_port: int = 8090
+    mqtt_url: str = field(default="", repr=False)
+    mqtt_user: str = ""
+    mqtt_password: str = field(default="", repr=False)
+    throttle: bool = True
+    data: Path = Path("data")
+    calling_s: float = 180.0
+    running_s: float = 300.0
+    quiet_s: float = 20.0
+    lang: str = "ja"
+    target: str = "local"
+    admin_token: str = field(default="", repr=False)
+    button_token: str = field(default="", repr=False)
+    slack_webhook_url: str = field(default="", repr=False)
+    slack_outgoing_token: str = field(default="", repr=False)
+    slack_bot_token: str = field(default="", repr=False)
+    slack_app_token: str = field(default="", repr=False)
+    slack_signing_secret: str = field(default="", repr=False)
+    slack_channel: str = ""
+    slack_api_url: str = ""
+    soracom_beam_key: str = field(default="", repr=False)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> Self:
+        """Read the variables of ``env``; an empty one counts as not set.
+
+        Raises:
+            SettingsError: one message that names every variable that is wrong.
+        """
+        complaints: list[str] = []
+        read: dict[str, Any] = {}
+        for name, (key, parse, secret) in VARIABLES.items():
+            value = env.get(name, "").strip()
+            if not value:
+                continue
+            try:
+                read[key] = parse(value)
+            except _Wrong as wrong:
+                complaints.append(
+                    f"{name}: expected {wrong}, got {'something else' if secret else repr(value)}"
+                )
+        if bool(read.get("mqtt_user")) != bool(read.get("mqtt_password")):
+            complaints.append(
+                "STAFFCALL_MQTT_USER, STAFFCALL_MQTT_PASSWORD: expected both or neither, got one"
+            )
+        if complaints:
+            raise SettingsError("; ".join(complaints))
+        return cls(**read)
+
+
+def environment(env: Mapping[str, str], file: Path = Path(".env")) -> dict[str, str]:
+    """The environment laid over a ``.env`` file, if there is one.
+
+    Raises:
+        SettingsError: the file cannot be read.
+    """
+    try:
+        written = dotenv_values(file, interpolate=False)  # a secret may hold a "$"
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"{file}: expected a readable UTF-8 file, got {error}") from error
+    return {name: value for name, value in written.items() if value is not None} | dict(env)
+
+
+def _port(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 5 and int(value) <= 65535):
+        raise _Wrong("a port number from 0 (any free one) to 65535")
+    return int(value)
+
+
+def _seconds(least: str) -> Callable[[str], float]:
+    def parse(value: str) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = math.nan
+        # Longer than a year is a slip, and more than a timer can hold.
+        if not (0 <= seconds <= 31_536_000) or (least == "more than 0" and seconds == 0):
+            raise _Wrong(f"seconds, {least}, such as 20 or 0.5")
+        return seconds
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value.lower() not in words:
+            raise _Wrong(" or ".join(words))
+        return value.lower()
+
+    return parse
+
+
+def _switch(value: str) -> bool:
+    return _one_of("on", "off")(value) == "on"
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        expected = _Wrong(f"a URL that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        try:
+            parts = urlsplit(value)
+            named = parts.hostname and (parts.port is None or parts.port > 0)
+        except ValueError:
+            raise expected from None
+        if parts.scheme not in schemes or not named or any(c.isspace() for c in value):
+            raise expected
+        return value
+
+    return parse
+
+
+def _host(value: str) -> str:
+    if not HOST.fullmatch(value):
+        raise _Wrong("an address such as 127.0.0.1 or 0.0.0.0")
+    return value
+
+
+def _token(value: str) -> str:
+    if not all("!" <= c <= "~" for c in value):  # a header can carry no other
+        raise _Wrong("ASCII characters without spaces")
+    return value
+
+
+def _slack_api(value: str) -> str:
+    _url("https", "http")(value)
+    return value if value.endswith("/") else f"{value}/"  # slack_sdk joins the method's name to it
+
+
+# variable: (field, how it is read, whether its value is a secret)
+VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
+    "STAFFCALL_HOST": ("host", _host, False),
+    "STAFFCALL_HTTP_PORT": ("http_port", _port, False),
+    "STAFFCALL_WS_PORT": ("ws_port", _port, False),
+    "STAFFCALL_WS_URL": ("ws_url", _url("ws", "wss"), False),
+    "STAFFCALL_MQTT_PORT": ("mqtt_port", _port, False),
+    "STAFFCALL_AWS_PORT": ("aws_port", _port, False),
+    "STAFFCALL_MQTT_URL": ("mqtt_url", _url("mqtt", "mqtts"), True),
+    "STAFFCALL_MQTT_USER": ("mqtt_user", str, False),
+    "STAFFCALL_MQTT_PASSWORD": ("mqtt_password", str, True),
+    "STAFFCALL_THROTTLE": ("throttle", _switch, False),
+    "STAFFCALL_DATA": ("data", Path, False),
+    "STAFFCALL_CALLING_SECONDS": ("calling_s", _seconds("more than 0"), False),
+    "STAFFCALL_RUNNING_SECONDS": ("running_s", _seconds("more than 0"), False),
+    "STAFFCALL_QUIET_SECONDS": ("quiet_s", _seconds("0 or more"), False),
+    "STAFFCALL_LANG": ("lang", _one_of("ja", "en"), False),
+    "STAFFCALL_TARGET": ("target", _one_of("local", "aws"), False),
+    "STAFFCALL_ADMIN_TOKEN": ("admin_token", _token, True),
+    "STAFFCALL_BUTTON_TOKEN": ("button_token", _token, True),
+    "SLACK_WEBHOOK_URL": ("slack_webhook_url", _url("https", "http"), True),
+    "SLACK_OUTGOING_TOKEN": ("slack_outgoing_token", str, True),
+    "SLACK_BOT_TOKEN": ("slack_bot_token", str, True),
+    "SLACK_APP_TOKEN": ("slack_app_token", str, True),
+    "SLACK_SIGNING_SECRET": ("slack_signing_secret", str, True),
+    "SLACK_CHANNEL": ("slack_channel", str, False),
+    "SLACK_API_URL": ("slack_api_url", _slack_api, False),
+    "SORACOM_BEAM_KEY": ("soracom_beam_key", str, True),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What opens ``/admin`` and the button doors."""
+
+    admin: str = field(repr=False)
+    button: str = field(repr=False)
+
+
+def tokens(settings: Settings) -> Tokens:
+    """The tokens that are set, or else those kept in the data folder; what is missing is made, and kept.
+
+    Raises:
+        SettingsError: the data folder cannot be read or written.
+    """
+    if settings.admin_token and settings.button_token:
+        return _chosen(settings, {})
+    kept = _kept(settings.data)
+    made = {name: kept.get(name) or secrets.token_urlsafe(24) for name in ("admin", "button")}
+    if made != kept:
+        _keep(settings.data, made)
+    return _chosen(settings, made)
+
+
+def known_tokens(settings: Settings) -> Tokens:
+    """The same for a subcommand, which makes none: nobody would know them.
+
+    Raises:
+        SettingsError: the data folder has none.
+    """
+    kept = _kept(settings.data)
+    chosen = _chosen(settings, kept)
+    if not (chosen.admin and chosen.button):
+        raise SettingsError(
+            f"STAFFCALL_DATA: expected the data folder of `staffcall run`, got {settings.data}, which has no "
+            f"{TOKENS_FILE}; set STAFFCALL_ADMIN_TOKEN and STAFFCALL_BUTTON_TOKEN, or the right folder"
+        )
+    return chosen
+
+
+def _chosen(settings: Settings, kept: Mapping[str, str]) -> Tokens:
+    return Tokens(
+        admin=settings.admin_token or kept.get("admin", ""),
+        button=settings.button_token or kept.get("button", ""),
+    )
+
+
+def _kept(folder: Path) -> dict[str, str]:
+    file = folder / TOKENS_FILE
+    try:
+        read = json.loads(file.read_text("utf-8"))
+        return {name: str(read[name]) for name in ("admin", "button")}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise SettingsError(
+            f"{file}: expected the tokens, got {type(error).__name__}; remove it to have new ones"
+        ) from None
+
+
+def _keep(folder: Path, made: Mapping[str, str]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_private(folder / TOKENS_FILE, json.dumps(made))
+    except OSError as error:
+        raise _unusable(folder, error) from error
+
+
+def _unusable(folder: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"STAFFCALL_DATA: expected a folder to read and write in, got {folder} ({error.strerror})"
+    )
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a whole file or nothing of it, readable by its owner alone.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    half = file.with_name(f".{file.name}.{os.getpid()}")
+    half.unlink(missing_ok=True)
+    with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    half.replace(file)

@@ -1,0 +1,621 @@
+"""Staff, buttons and booths as things: who may be there, and how they come and go.
+
+Everything here can be done again after a crash in its middle: what is there already and is the same is kept, what is
+missing is made, and what differs is refused.
+"""
+
+import random
+import re
+import time
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from ulid import ULID
+
+from shadows.calls import Outcome, Place, record
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject, Shadow, Thing
+from shadows.staff import CallEvent, ClickType, Key, Staff, answered, newcomer
+
+NAME_LENGTH: Final = 80
+STAFF_AT_A_BOOTH: Final = 200
+ATTEMPTS: Final = 60
+TOLD_WITHIN_S: Final = 3.0
+
+_NAME_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
+_BUTTON_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SLACK_ID: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
+_PHONE: Final = re.compile(r"[0-9]{3,15}")
+_UNPRINTABLE: Final = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line breaks
+
+
+class Done(StrEnum):
+    """What an ``add`` came to."""
+
+    ADDED = "added"
+    REPAIRED = "repaired"  # an earlier one had stopped half-way
+    THERE = "there already"  # exactly so; nothing was changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewStaff:
+    """Somebody to add, checked.
+
+    Attributes:
+        name, role: as people read them; public.
+        slack: Slack user id; "" for none.
+        phone: digits with the country code; "" for none.
+        backup: id of who stands in; "" for nobody.
+        booth: id of the booth whose list they join.
+
+    Raises:
+        Rejected: 400, for a field that is none of these.
+    """
+
+    id: str
+    name: str
+    role: str = ""
+    slack: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)
+    backup: str = ""
+    booth: str = "main"
+
+    def __post_init__(self) -> None:
+        _name_id("id", self.id)
+        _text("name", self.name, least=1)
+        _text("role", self.role)
+        if self.slack and not _SLACK_ID.fullmatch(self.slack):
+            raise Rejected(
+                400,
+                "slack: expected a Slack user id such as U012AB3CD (U or W, then A-Z 0-9), got another text",
+            )
+        if self.phone and not _PHONE.fullmatch(self.phone):
+            raise Rejected(
+                400, "phone: expected 3 to 15 digits with the country code and no +, got another text"
+            )
+        if self.backup:
+            _name_id("backup", self.backup)
+        if self.backup == self.id:
+            raise Rejected(400, f"backup: expected somebody else, got {self.backup}")
+        _name_id("booth", self.booth)
+
+    @property
+    def thing(self) -> Thing:
+        """The entry of the registry."""
+        attributes = {"slackUserId": self.slack, "phone": self.phone, "backup": self.backup}
+        return _thing("staff", self.id, attributes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewButton:
+    """A button to add, checked.
+
+    Attributes:
+        single, double, long: id of whom each click calls; without a double or a long one, a single one counts.
+        booth: id of the booth where the button is.
+
+    Raises:
+        Rejected: 400, for a field that is none of these.
+    """
+
+    id: str
+    single: str
+    double: str = ""
+    long: str = ""
+    booth: str = "main"
+
+    def __post_init__(self) -> None:
+        _button_id(self.id)
+        _name_id("staff", self.single)
+        for name, staff in (("double", self.double), ("long", self.long)):
+            if staff:
+                _name_id(name, staff)
+        _name_id("booth", self.booth)
+
+    @property
+    def thing(self) -> Thing:
+        """The entry of the registry."""
+        calls = {"single": self.single, "double": self.double, "long": self.long}
+        return _thing("button", self.id, {**calls, "booth": self.booth})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBooth:
+    """A booth to add, checked.
+
+    Attributes:
+        title: as people read it; "" for its id.
+
+    Raises:
+        Rejected: 400, for a field that is none of these.
+    """
+
+    id: str
+    title: str = ""
+
+    def __post_init__(self) -> None:
+        _name_id("id", self.id)
+        _text("title", self.title)
+
+    @property
+    def thing(self) -> Thing:
+        """The entry of the registry."""
+        return _thing("booth", self.id, {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who is registered.
+
+    Attributes:
+        slack, phone, backup: private; "" where there is none.
+        booths: ids of the booths that list them.
+        staff: what their shadow says; None if ``staff add`` stopped half-way.
+    """
+
+    id: str
+    slack: str = field(repr=False)
+    phone: str = field(repr=False)
+    backup: str
+    booths: tuple[str, ...]
+    staff: Staff | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Button:
+    """A button that is registered, with what its own shadow reports.
+
+    Attributes:
+        calls: id of whom each click calls; a click that is not here calls nobody of its own.
+        battery: 0 to 1; None if it never said.
+        click, at, last_call: of its last press; "" and 0 if there was none. ``at`` is in ms since 1970.
+    """
+
+    id: str
+    calls: Mapping[ClickType, str]
+    booth: str
+    battery: float | None = None
+    click: str = ""
+    at: int = 0
+    last_call: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booth:
+    """A booth that is registered.
+
+    Attributes:
+        staff: ids of whom it shows, in order.
+    """
+
+    id: str
+    title: str
+    staff: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bereft:
+    """Who relied on somebody who was removed: ids of buttons that call them, and of staff whose backup they were."""
+
+    buttons: tuple[str, ...] = ()
+    staff: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What became of one line of an import.
+
+    Attributes:
+        line: its number in the file.
+        done: None if it failed; ``problem`` then says why.
+    """
+
+    line: int
+    id: str
+    done: Done | None
+    problem: str = ""
+
+
+# --- staff
+
+
+def add_staff(place: Place, new: NewStaff, *, coming: frozenset[str] = frozenset()) -> Done:
+    """Register somebody, idle, with nothing to tell, and put them on their booth's list; make the booth if needed.
+
+    Args:
+        place: where we run.
+        new: who.
+        coming: ids that will be there soon, and may be named as a backup.
+
+    Raises:
+        Rejected: 404 for a backup that is not there; 409 for an id that is somebody else's, a Slack id that another
+            one has, or a booth that is full.
+    """
+    _only_one_with(place, new)
+    if new.backup and new.backup not in coming and not _is_there(place, f"staff-{new.backup}"):
+        raise Rejected(404, f"backup: there is no staff {new.backup}")
+    listed = _listed(_shadow(place, f"booth-{new.booth}"))
+    if new.thing.name not in listed:
+        _room_for_one(new.booth, listed)
+    created = _create(place, new.thing)
+    repaired = [
+        _staff_shadow(place, new, fresh=created),
+        _booth(place, NewBooth(id=new.booth)),
+        _relist(place, new.booth, lambda names: [*names, new.thing.name]),
+    ]
+    return _done(created, any(repaired))
+
+
+def remove_staff(place: Place, id: str) -> Bereft:
+    """Take somebody off every list, hand over a call in progress, then remove their shadow and their thing.
+
+    Raises:
+        Rejected: 404, if there is no such person.
+    """
+    thing = f"staff-{_name_id('id', id)}"
+    if not _is_there(place, thing) and _shadow(place, thing) is None:
+        raise Rejected(404, f"id: there is no staff {id}")
+    for booth in booths(place):
+        _relist(place, booth.id, lambda names: [name for name in names if name != thing])
+    with _missing_is_fine():
+        answer(place, id, CallEvent.AWAY)
+        _wait_until_told(place, thing)
+        place.shadows.delete(thing)
+    place.things.delete(thing)
+    return _bereft(place, id)
+
+
+def answer(place: Place, id: str, kind: CallEvent) -> Outcome:
+    """Have somebody go away, or come back, by the hand of an administrator.
+
+    Raises:
+        Rejected: 404, if there is no such person.
+    """
+    key = Key(door="admin", sender=id, id=str(ULID()))
+    try:
+        return record(place, f"staff-{_name_id('id', id)}", answered(kind, key))
+    except Rejected as no:
+        raise Rejected(404, f"id: there is no staff {id}") if no.code == 404 else no from no
+
+
+def people(place: Place) -> Iterator[Person]:
+    """Everybody, by id."""
+    places = list(booths(place))
+    for thing in place.things.list(type="staff"):
+        yield _person(place, thing, places)
+
+
+def person(place: Place, id: str) -> Person:
+    """One of them.
+
+    Raises:
+        Rejected: 404, if there is no such person.
+    """
+    return _person(place, _get(place, "staff", _name_id("id", id)), list(booths(place)))
+
+
+def import_staff(place: Place, lines: Iterable[tuple[int, str, NewStaff | Rejected]]) -> Iterator[Row]:
+    """Add many at once; a backup may come in a later line, and two may stand in for each other.
+
+    Args:
+        place: where we run.
+        lines: of each line its number, the id in it, and the person, or what is wrong with them.
+
+    Yields:
+        What became of each line, as it is done; at the end once more those whose backup did not come.
+    """
+    lines = list(lines)
+    coming = frozenset(new.id for _, _, new in lines if isinstance(new, NewStaff))
+    for line, id, new in lines:
+        try:
+            if isinstance(new, Rejected):
+                raise new
+            yield Row(line=line, id=id, done=add_staff(place, new, coming=coming))
+        except Rejected as no:
+            yield Row(line=line, id=id, done=None, problem=no.message)
+    yield from _backups_that_did_not_come(place, lines)
+
+
+# --- buttons
+
+
+def add_button(place: Place, new: NewButton) -> Done:
+    """Register a button; make its booth if needed.
+
+    Raises:
+        Rejected: 404 for staff who are not there; 409 for an id that another button has.
+    """
+    for name, staff in (("staff", new.single), ("double", new.double), ("long", new.long)):
+        if staff and not _is_there(place, f"staff-{staff}"):
+            raise Rejected(404, f"{name}: there is no staff {staff}")
+    return _done(_create(place, new.thing), _booth(place, NewBooth(id=new.booth)))
+
+
+def remove_button(place: Place, id: str) -> None:
+    """Remove a button, its shadow first.
+
+    Raises:
+        Rejected: 404, if there is no such button.
+    """
+    thing = _get(place, "button", _button_id(id)).name
+    with _missing_is_fine():
+        place.shadows.delete(thing)
+    place.things.delete(thing)
+
+
+def buttons(place: Place) -> Iterator[Button]:
+    """Every button, by id."""
+    for thing in place.things.list(type="button"):
+        yield _button(thing, _reported(_shadow(place, thing.name)))
+
+
+# --- booths
+
+
+def add_booth(place: Place, new: NewBooth) -> Done:
+    """Register a booth. One that ``add_staff`` has made gets its title this way.
+
+    Raises:
+        Rejected: 409, for an id that is another booth's.
+    """
+    created = _create(place, new.thing)
+    repaired = _booth(place, new)
+    title = _title(_shadow(place, new.thing.name), new.id)
+    if new.title and title != new.title:
+        if title != new.id:
+            raise Rejected(409, f"id: there is a booth {new.id} already, with the title {title!r}")
+        place.shadows.update(new.thing.name, reported={"title": new.title})
+        repaired = True
+    return _done(created, repaired)
+
+
+def booths(place: Place) -> Iterator[Booth]:
+    """Every booth, by id."""
+    for thing in place.things.list(type="booth"):
+        yield _read_booth(place, thing)
+
+
+def booth(place: Place, id: str) -> Booth:
+    """One of them.
+
+    Raises:
+        Rejected: 404, if there is no such booth.
+    """
+    return _read_booth(place, _get(place, "booth", _name_id("id", id)))
+
+
+# --- what may stand there
+
+
+def _name_id(name: str, value: str) -> str:
+    if not _NAME_ID.fullmatch(value):
+        raise Rejected(
+            400, f"{name}: expected 1 to 24 of a-z 0-9 _ -, first a letter or digit, got {value[:80]!r}"
+        )
+    return value
+
+
+def _button_id(value: str) -> str:
+    if not _BUTTON_ID.fullmatch(value):
+        raise Rejected(400, f"id: expected 1 to 64 of A-Z a-z 0-9 _ -, got {value[:80]!r}")
+    return value
+
+
+def _text(name: str, value: str, least: int = 0) -> None:
+    if len(value) > NAME_LENGTH or len(value.strip()) < least:
+        raise Rejected(400, f"{name}: expected {least} to {NAME_LENGTH} characters, got {len(value)}")
+    if any(unicodedata.category(each) in _UNPRINTABLE for each in value):
+        raise Rejected(400, f"{name}: expected no control characters or line breaks, got {value!r}")
+
+
+# --- reading
+
+
+def _is_there(place: Place, thing: str) -> bool:
+    try:
+        place.things.get(thing)
+    except Rejected as no:
+        if no.code != 404:
+            raise
+        return False
+    return True
+
+
+def _get(place: Place, kind: str, id: str) -> Thing:
+    try:
+        return place.things.get(f"{kind}-{id}")
+    except Rejected as no:
+        raise Rejected(404, f"id: there is no {kind} {id}") if no.code == 404 else no from no
+
+
+def _shadow(place: Place, thing: str) -> Shadow | None:
+    try:
+        return place.shadows.get(thing)
+    except Rejected as no:
+        if no.code != 404:
+            raise
+        return None
+
+
+def _reported(shadow: Shadow | None) -> JsonObject:
+    return shadow.reported if shadow else {}
+
+
+def _listed(shadow: Shadow | None) -> list[str]:
+    names = _reported(shadow).get("staff")
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+
+
+def _title(shadow: Shadow | None, otherwise: str) -> str:
+    title = _reported(shadow).get("title")
+    return title if isinstance(title, str) and title else otherwise
+
+
+def _read_booth(place: Place, thing: Thing) -> Booth:
+    id, shadow = thing.name.removeprefix("booth-"), _shadow(place, thing.name)
+    staff = tuple(name.removeprefix("staff-") for name in _listed(shadow))
+    return Booth(id=id, title=_title(shadow, id), staff=staff)
+
+
+def _person(place: Place, thing: Thing, places: list[Booth]) -> Person:
+    id, shadow = thing.name.removeprefix("staff-"), _shadow(place, thing.name)
+    return Person(
+        id=id,
+        slack=thing.attributes.get("slackUserId", ""),
+        phone=thing.attributes.get("phone", ""),
+        backup=thing.attributes.get("backup", ""),
+        booths=tuple(booth.id for booth in places if id in booth.staff),
+        staff=Staff.read(shadow) if shadow else None,
+    )
+
+
+def _button(thing: Thing, reported: JsonObject) -> Button:
+    battery, at = reported.get("battery"), reported.get("at")
+    return Button(
+        id=thing.name.removeprefix("button-"),
+        calls={
+            click: thing.attributes[click.lower()] for click in ClickType if click.lower() in thing.attributes
+        },
+        booth=thing.attributes.get("booth", "main"),
+        battery=float(battery) if isinstance(battery, int | float) else None,
+        click=str(reported.get("click", "")),
+        at=at if isinstance(at, int) else 0,
+        last_call=str(reported.get("lastCall", "")),
+    )
+
+
+# --- writing
+
+
+def _thing(kind: str, id: str, attributes: Mapping[str, str]) -> Thing:
+    kept = {name: value for name, value in attributes.items() if value}
+    return Thing(name=f"{kind}-{id}", type=kind, attributes=kept)
+
+
+def _create(place: Place, thing: Thing) -> bool:
+    """Whether it had to be made; 409, if another one has this name."""
+    kind, _, id = thing.name.partition("-")
+    try:
+        there = place.things.get(thing.name)
+    except Rejected as no:
+        if no.code != 404:
+            raise
+        place.things.create(thing)
+        return True
+    # "thread" is the book-keeping of whoever tells them.
+    theirs = {name: value for name, value in there.attributes.items() if name != "thread"}
+    if theirs != thing.attributes:
+        raise Rejected(409, f"id: there is a {kind} {id} already, and not like this one")
+    return False
+
+
+def _staff_shadow(place: Place, new: NewStaff, *, fresh: bool) -> bool:
+    """Whether it had to be written; 409, if it is somebody else's."""
+    thing, there = new.thing.name, _shadow(place, new.thing.name)
+    if there and not fresh and "state" in there.desired:
+        staff = Staff.read(there)
+        if (staff.name, staff.role) != (new.name, new.role):
+            raise Rejected(409, f"id: there is a staff {new.id} already, and not like this one")
+        return False
+    if there:  # left behind by nobody who is registered
+        place.shadows.delete(thing)
+    desired, reported = newcomer(new.name, new.role, place.clock())
+    place.shadows.update(thing, desired=desired, reported=reported)
+    return True
+
+
+def _booth(place: Place, new: NewBooth) -> bool:
+    """Make a booth that is not there, and give it a title if it has none; whether anything was missing."""
+    created = not _is_there(place, new.thing.name)
+    if created:
+        place.things.create(new.thing)
+    if _title(_shadow(place, new.thing.name), ""):
+        return created
+    place.shadows.update(new.thing.name, reported={"title": new.title or new.id})
+    return True
+
+
+def _relist(place: Place, booth: str, change: Callable[[list[str]], list[str]]) -> bool:
+    """Change a booth's list at the version that was read; whether there was anything to change."""
+    for _ in range(ATTEMPTS):
+        shadow = _shadow(place, f"booth-{booth}")
+        listed = _listed(shadow)
+        after = list(dict.fromkeys(change(listed)))
+        if shadow is None or after == listed:
+            return False
+        if len(after) > len(listed):
+            _room_for_one(booth, listed)
+        try:
+            place.shadows.update(f"booth-{booth}", reported={"staff": after}, version=shadow.version)
+        except Rejected as no:
+            if no.code != 409:
+                raise
+            time.sleep(random.uniform(0, 0.05))  # noqa: S311 - spreads writers, hides nothing
+        else:
+            return True
+    raise Rejected(503, f"booth: others are writing to the list of {booth}; try again")
+
+
+def _room_for_one(booth: str, listed: list[str]) -> None:
+    if len(listed) >= STAFF_AT_A_BOOTH:
+        raise Rejected(409, f"booth: {booth} has {STAFF_AT_A_BOOTH} staff, and no booth may have more")
+
+
+def _only_one_with(place: Place, new: NewStaff) -> None:
+    if not new.slack:
+        return
+    for other in place.things.list(type="staff", attribute=("slackUserId", new.slack)):
+        if other.name != new.thing.name:
+            raise Rejected(409, f"slack: {other.name.removeprefix('staff-')} has this Slack id already")
+
+
+def _done(created: bool, repaired: bool) -> Done:
+    if created:
+        return Done.ADDED
+    return Done.REPAIRED if repaired else Done.THERE
+
+
+def _wait_until_told(place: Place, thing: str) -> None:
+    """Let the channel hear that nobody took the call before the shadow that says so is gone; but not for ever."""
+    until = time.monotonic() + TOLD_WITHIN_S
+    while time.monotonic() < until:
+        staff = Staff.read(place.shadows.get(thing))
+        if not staff.nobody_left or staff.asked.age <= staff.told.age:
+            return
+        time.sleep(0.05)
+
+
+def _bereft(place: Place, id: str) -> Bereft:
+    def with_(kind: str, attribute: str) -> list[str]:
+        found = place.things.list(type=kind, attribute=(attribute, id))
+        return [thing.name.removeprefix(f"{kind}-") for thing in found]
+
+    calling = {name for click in ClickType for name in with_("button", click.lower())}
+    return Bereft(buttons=tuple(sorted(calling)), staff=tuple(with_("staff", "backup")))
+
+
+def _backups_that_did_not_come(
+    place: Place, lines: Iterable[tuple[int, str, NewStaff | Rejected]]
+) -> Iterator[Row]:
+    for line, id, new in lines:
+        if isinstance(new, Rejected) or not new.backup or _is_there(place, f"staff-{new.backup}"):
+            continue
+        with _missing_is_fine():
+            if place.things.get(new.thing.name).attributes.get("backup") == new.backup:
+                place.things.update(new.thing.name, {"backup": ""})
+                yield Row(
+                    line=line, id=id, done=None, problem=f"backup: there is no staff {new.backup}; left out"
+                )
+
+
+@contextmanager
+def _missing_is_fine() -> Iterator[None]:
+    try:
+        yield
+    except Rejected as no:
+        if no.code != 404:
+            raise

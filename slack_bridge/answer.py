@@ -1,0 +1,59 @@
+"""A reply becomes an event of its writer's call, and the words to say back."""
+
+from shadows.calls import Outcome, Place, read, record
+from shadows.errors import Rejected
+from shadows.staff import UNANSWERED, CallEvent, answered
+from slack_bridge.phrases import Phrases, phrases
+from slack_bridge.reply import Reply
+from slack_bridge.words import escaped, hear
+
+
+def answer(reply: Reply, place: Place, lang: str) -> str:
+    """Record what somebody wrote, and find what to say back; "" for nothing: chatter, or a repeat.
+
+    Who wrote answers for nobody but themselves.
+
+    Raises:
+        Rejected: 503, if others kept writing to the same shadow; Slack sends it again.
+    """
+    heard, say = hear(reply.text), phrases(lang)
+    if heard is None and not reply.addressed:
+        return ""
+    thing = _staff_of(place, reply.user)
+    event = heard.event if heard else None
+    if not thing:
+        return say.stranger if event or reply.addressed else ""
+    if heard is None or event is None:
+        return say.doubtful
+    outcome = record(place, thing, answered(event, reply.key, heard.note))
+    return "" if outcome.repeat else _words(say, place, event, outcome)
+
+
+def _staff_of(place: Place, user: str) -> str:
+    """The thing of who has this Slack id; "" if nobody has, or if nobody can be called by it yet."""
+    for thing in place.things.list(type="staff", attribute=("slackUserId", user)):
+        try:
+            place.shadows.get(thing.name)
+        except Rejected as no:
+            if no.code != 404:
+                raise
+        else:
+            return thing.name
+    return ""
+
+
+def _words(say: Phrases, place: Place, event: CallEvent, outcome: Outcome) -> str:
+    text = say.answers[event, outcome.before].format(name=_name(place, outcome.thing))
+    if not outcome.changed:
+        return text
+    if event is CallEvent.OK and outcome.call.note:
+        return text + say.note.format(note=escaped(outcome.call.note))
+    if outcome.call.end in UNANSWERED and outcome.call.to:
+        return text + say.handed_over.format(to=_name(place, outcome.call.to))
+    if outcome.call.end in UNANSWERED and event is CallEvent.NO:
+        return text + say.nobody_else
+    return text
+
+
+def _name(place: Place, thing: str) -> str:
+    return escaped(read(place, thing).name or thing.removeprefix("staff-"))

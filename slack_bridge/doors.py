@@ -1,0 +1,192 @@
+"""The ways in from Slack: a request's body and headers become an answer, whoever serves them."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from slack_sdk.signature import Clock, SignatureVerifier
+
+from shadows.calls import Place
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject
+from slack_bridge.answer import answer
+from slack_bridge.reply import BODY_LIMIT, Reply, document, fields
+from slack_bridge.tellers import Post
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the doors need.
+
+    Attributes:
+        outgoing_token: of the outgoing webhook; "" closes its door.
+        signing_secret: of the Slack app; "" closes the three signed doors.
+        lang: of what we say.
+        say: posts an answer where an HTTP answer cannot carry it; None without a bot token. It may take 3 s.
+    """
+
+    place: Place
+    outgoing_token: str = field(default="", repr=False)
+    signing_secret: str = field(default="", repr=False)
+    lang: str = "ja"
+    say: Callable[[Post], None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a door answers.
+
+    Attributes:
+        body: None for an empty one.
+        post: what is still to be said in Slack, once this answer is out.
+    """
+
+    status: int = 200
+    body: JsonObject | None = None
+    post: Post | None = None
+
+
+def open_door(name: str, body: bytes, headers: Headers, services: Services) -> Answer:
+    """Answer a request to ``/slack/<name>``; what is refused is ``{"code", "message"}``."""
+    try:
+        if name not in DOORS:
+            raise Rejected(404, f"/slack/: expected {', '.join(DOORS)}, got {name!r}")
+        return DOORS[name](body, headers, services)
+    except Rejected as no:
+        return Answer(status=no.code, body={"code": no.code, "message": no.message})
+
+
+def outgoing(body: bytes, _headers: Headers, services: Services) -> Answer:
+    """The outgoing webhook: the answer's ``{"text"}`` is posted by Slack; an empty one posts nothing.
+
+    Raises:
+        Rejected: as :meth:`Reply.from_form`; 401, too, if no token is set here.
+    """
+    if not services.outgoing_token:
+        raise Rejected(401, "token: this door is not set up; set SLACK_OUTGOING_TOKEN")
+    reply = Reply.from_form(body, token=services.outgoing_token)
+    text = answer(reply, services.place, services.lang) if reply else ""
+    return Answer(body={"text": text} if text else None)
+
+
+def events(body: bytes, headers: Headers, services: Services) -> Answer:
+    """The Events API.
+
+    Raises:
+        Rejected: 401 for a signature; as :func:`document` and :meth:`Reply.from_event`.
+    """
+    _verify(body, headers, services)
+    payload = document(body)
+    if payload.get("type") == "url_verification":
+        return Answer(body={"challenge": str(payload.get("challenge", ""))})
+    return event_answer(payload, services)
+
+
+def commands(body: bytes, headers: Headers, services: Services) -> Answer:
+    """A slash command, answered to its sender alone.
+
+    Raises:
+        Rejected: 401 for a signature; as :func:`fields` and :meth:`Reply.from_command`.
+    """
+    form = fields(body)
+    if form.get("ssl_check") == "1":  # Slack looks at our certificate: nothing is signed, and nothing done
+        return Answer()
+    _verify(body, headers, services)
+    return command_answer(form, services)
+
+
+def actions(body: bytes, headers: Headers, services: Services) -> Answer:
+    """A button under a message.
+
+    Raises:
+        Rejected: 401 for a signature; as :func:`fields`, :func:`document` and :meth:`Reply.from_action`.
+    """
+    form = fields(body)
+    if form.get("ssl_check") == "1":
+        return Answer()
+    _verify(body, headers, services)
+    if "payload" not in form:
+        raise Rejected(400, "payload: expected in the form, got nothing")
+    return action_answer(document(form["payload"]), services)
+
+
+def event_answer(payload: JsonObject, services: Services) -> Answer:
+    """An ``event_callback``, however it came."""
+    return _said(Reply.from_event(payload), services)
+
+
+def action_answer(payload: JsonObject, services: Services) -> Answer:
+    """A ``block_actions``, however it came."""
+    return _said(Reply.from_action(payload), services)
+
+
+def command_answer(form: dict[str, str], services: Services) -> Answer:
+    """A slash command, however it came."""
+    text = answer(Reply.from_command(form), services.place, services.lang)
+    return Answer(body={"response_type": "ephemeral", "text": text} if text else None)
+
+
+DOORS: Final[Mapping[str, Callable[[bytes, Headers, Services], Answer]]] = {
+    "outgoing": outgoing,
+    "events": events,
+    "actions": actions,
+    "commands": commands,
+}
+
+
+def on_slack(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
+    """The doors as one Lambda function behind API Gateway (v1 or v2) or a function URL."""
+    path = str(event.get("rawPath") or event.get("path") or "")
+    try:
+        body = _body_of(event)
+    except ValueError:
+        body = b""  # nothing that any door takes
+    answered = open_door(path.rpartition("/")[2], body, event.get("headers") or {}, services)
+    if (
+        answered.post and services.say
+    ):  # a Lambda sleeps once it has answered: what is to be said is said before
+        services.say(answered.post)
+    return {
+        "statusCode": answered.status,
+        "headers": {"content-type": "application/json"},
+        "body": "" if answered.body is None else json.dumps(answered.body, ensure_ascii=False),
+    }
+
+
+def _body_of(event: Mapping[str, Any]) -> bytes:
+    """By the flag, never by the content type: forms come in base64 through v2, and plain through v1."""
+    body = str(event.get("body") or "")
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+
+
+def _said(reply: Reply | None, services: Services) -> Answer:
+    text = answer(reply, services.place, services.lang) if reply else ""
+    return Answer(
+        post=Post(channel=reply.channel, text=text, thread=reply.thread) if reply and text else None
+    )
+
+
+class _PlaceClock(Clock):
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def now(self) -> float:
+        return self._place.clock() / 1000
+
+
+def _verify(body: bytes, headers: Headers, services: Services) -> None:
+    if not services.signing_secret:
+        raise Rejected(401, "x-slack-signature: this door is not set up; set SLACK_SIGNING_SECRET")
+    if len(body) > BODY_LIMIT:
+        raise Rejected(413, f"body: at most {BODY_LIMIT} bytes, got {len(body)} or more")
+    verifier = SignatureVerifier(services.signing_secret, clock=_PlaceClock(services.place))
+    try:
+        signed = verifier.is_valid_request(body, dict(headers))
+    except Exception:  # over a time, a signature or a body that is none it raises four kinds of them
+        signed = False
+    if not signed:
+        raise Rejected(401, "x-slack-signature: not made with SLACK_SIGNING_SECRET in the last 300 s")

@@ -1,0 +1,163 @@
+"""Everything that we say in Slack, a column a language. No sentence starts with a word that we know ourselves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from shadows.staff import CallEvent, ClickType, StaffState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phrases:
+    """What we say in one language. Names in braces are filled in, escaped.
+
+    Attributes:
+        called, stand_in, again, again_running, nobody, cancelled: a mention. ``who`` is a mention or a name,
+            ``booth`` a title, ``detail`` what is special, ``asked`` the names of those asked before.
+        how_to_answer: what one may reply.
+        clicks: a press that is not a single one.
+        presses: more than one.
+        expired_one, expired: after an outage.
+        answers: what we say back, by what was said and what the person was asked to do then.
+        note, handed_over, nobody_else: may follow an answer.
+        doubtful, stranger: when we did not understand what, or whom.
+    """
+
+    called: str
+    stand_in: str
+    again: str
+    again_running: str
+    nobody: str
+    cancelled: str
+    how_to_answer: str
+    nameless_booth: str
+    clicks: Mapping[ClickType, str]
+    presses: str
+    brackets: str
+    comma: str
+    expired_one: str
+    expired: str
+    answers: Mapping[tuple[CallEvent, StaffState], str]
+    note: str
+    handed_over: str
+    nobody_else: str
+    doubtful: str
+    stranger: str
+
+
+_E, _S = CallEvent, StaffState
+
+
+def _answers(
+    *,
+    on_the_way: str,
+    on_the_way_already: str,
+    nobody_waits: str,
+    you_are_away: str,
+    cannot: str,
+    done: str,
+    away: str,
+    away_already: str,
+    back: str,
+    here_already: str,
+) -> Mapping[tuple[CallEvent, StaffState], str]:
+    return {
+        (_E.OK, _S.IDLE): nobody_waits,
+        (_E.OK, _S.CALLING): on_the_way,
+        (_E.OK, _S.RUNNING): on_the_way_already,
+        (_E.OK, _S.AWAY): you_are_away,
+        (_E.NO, _S.IDLE): nobody_waits,
+        (_E.NO, _S.CALLING): cannot,
+        (_E.NO, _S.RUNNING): cannot,
+        (_E.NO, _S.AWAY): you_are_away,
+        (_E.DONE, _S.IDLE): nobody_waits,
+        (_E.DONE, _S.CALLING): done,
+        (_E.DONE, _S.RUNNING): done,
+        (_E.DONE, _S.AWAY): you_are_away,
+        (_E.AWAY, _S.IDLE): away,
+        (_E.AWAY, _S.CALLING): away,
+        (_E.AWAY, _S.RUNNING): away,
+        (_E.AWAY, _S.AWAY): away_already,
+        (_E.BACK, _S.IDLE): here_already,
+        (_E.BACK, _S.CALLING): here_already,
+        (_E.BACK, _S.RUNNING): here_already,
+        (_E.BACK, _S.AWAY): back,
+    }
+
+
+EN: Final = Phrases(
+    called="{who} {name}, somebody is waiting for you at *{booth}*{detail}. {how}",
+    stand_in="{who} {name}, please stand in for {asked}: somebody is waiting at *{booth}*{detail}. {how}",
+    again="{who} {name}, they are still waiting at *{booth}*{detail}. {how}",
+    again_running="{who} {name}, they pressed again at *{booth}*{detail}: still on your way?",
+    nobody="<!here> Somebody is waiting at *{booth}*{detail}, and nobody who was asked can come ({asked}). Who goes?",
+    cancelled="{who} {name}, the visitor at *{booth}* does not wait any more. You need not go.",
+    how_to_answer='Reply "ok" when on your way (the screen shows what you write after it), or "no" if you cannot come.',
+    nameless_booth="the booth",
+    clicks={ClickType.DOUBLE: "double press", ClickType.LONG: "long press"},
+    presses="pressed {count} times",
+    brackets=" ({})",
+    comma=", ",
+    expired_one="While we were not running, 1 call expired.",
+    expired="While we were not running, {count} calls expired.",
+    answers=_answers(
+        on_the_way="Thank you, {name}. The screen says that you are on your way.",
+        on_the_way_already='You are on your way already, {name}. Write "done" when you have finished.',
+        nobody_waits="There is nobody waiting for you right now, {name}.",
+        you_are_away='You are set to away, {name}. Write "back" when people may call you again.',
+        cannot="Understood, {name}.",
+        done="Thank you, {name}. The call is over.",
+        away='From now on {name} is away and will not be called. Write "back" to return.',
+        away_already='You are set to away already, {name}. Write "back" to return.',
+        back="Welcome, {name}. People can call you again.",
+        here_already="You are not set to away, {name}: people can call you.",
+    ),
+    note=' It also says: "{note}"',
+    handed_over=" {to} is asked instead.",
+    nobody_else=" There is nobody else to ask: the channel is told.",
+    doubtful="Sorry, that was not clear to me, so nothing has changed. These words start an answer: *ok* (5 minutes), *no*, "
+    "*done*, *away*, *back*.",
+    stranger="Sorry, I do not know you yet. Please ask whoever looks after the staff list to add your Slack id.",
+)
+
+JA: Final = Phrases(
+    called="{who} {name}さん、「{booth}」でお客様がお待ちです{detail}。{how}",
+    stand_in="{who} {name}さん、{asked}さんの代わりに「{booth}」へお願いします。お客様がお待ちです{detail}。{how}",
+    again="{who} {name}さん、「{booth}」でお客様がまだお待ちです{detail}。{how}",
+    again_running="{who} {name}さん、「{booth}」でもう一度ボタンが押されました{detail}。",
+    nobody="<!here> 「{booth}」でお客様がお待ちですが{detail}、{asked}さんは対応できません。どなたか行けますか？",
+    cancelled="{who} {name}さん、「{booth}」のお客様が呼び出しを取り消しました。行かなくて大丈夫です。",
+    how_to_answer="向かうときは「ok」（続けて書いた言葉は画面に出ます）、行けないときは「no」と返信してください。",
+    nameless_booth="ブース",
+    clicks={ClickType.DOUBLE: "2回押し", ClickType.LONG: "長押し"},
+    presses="{count}回押されました",
+    brackets="（{}）",
+    comma="、",
+    expired_one="停止していた間に、1件の呼び出しが期限切れになりました。",
+    expired="停止していた間に、{count}件の呼び出しが期限切れになりました。",
+    answers=_answers(
+        on_the_way="ありがとうございます、{name}さん。画面に「向かっています」と表示しました。",
+        on_the_way_already="すでに向かっていると表示しています、{name}さん。終わったら「done」と書いてください。",
+        nobody_waits="いまお待ちの方はいません、{name}さん。",
+        you_are_away="いまは離席中です、{name}さん。呼び出しを受けるには「back」と書いてください。",
+        cannot="お返事ありがとうございます、{name}さん。",
+        done="お疲れさまでした、{name}さん。この呼び出しは終了です。",
+        away="これで{name}さんは離席中になり、呼び出されません。戻ったら「back」と書いてください。",
+        away_already="すでに離席中です、{name}さん。戻ったら「back」と書いてください。",
+        back="おかえりなさい、{name}さん。呼び出しを受けられます。",
+        here_already="いまは離席中ではありません、{name}さん。呼び出しを受けられます。",
+    ),
+    note="続けて「{note}」と出ています。",
+    handed_over="代わりに{to}さんを呼んでいます。",
+    nobody_else="ほかに呼べる人がいないため、チャンネル全体に知らせます。",
+    doubtful="すみません、はっきりしなかったので何も変えていません。返事は次の言葉で始めてください："
+    "*ok*（5分で など）、*no*、*done*、*away*、*back*。",
+    stranger="すみません、まだ名簿にありません。担当者に、あなたの Slack ID の登録を頼んでください。",
+)
+
+LANGUAGES: Final[Mapping[str, Phrases]] = {"ja": JA, "en": EN}
+
+
+def phrases(lang: str) -> Phrases:
+    """What we say in a language (``STAFFCALL_LANG``); in English if it is none of ours."""
+    return LANGUAGES.get(lang, EN)

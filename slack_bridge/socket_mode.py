@@ -1,0 +1,172 @@
+"""Socket Mode: Slack's events over a WebSocket that we open, so that a laptop needs no public address."""
+
+import logging
+import selectors
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from threading import Event, Thread
+from typing import Final
+
+from slack_sdk.errors import SlackApiError, SlackClientNotConnectedError
+from slack_sdk.socket_mode import SocketModeClient
+from slack_sdk.socket_mode.client import BaseSocketModeClient
+from slack_sdk.socket_mode.request import SocketModeRequest
+from slack_sdk.socket_mode.response import SocketModeResponse
+
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject
+from slack_bridge.doors import Answer, Services, action_answer, command_answer, event_answer
+from slack_bridge.tellers import SILENT, retry_after_s, web_client
+
+log = logging.getLogger(__name__)
+
+LOOK_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 30.0
+READERS: Final[Mapping[str, Callable[[JsonObject, Services], Answer]]] = {
+    "events_api": event_answer,
+    "interactive": action_answer,
+    "slash_commands": command_answer,
+}
+
+
+class _Client(SocketModeClient):
+    """slack_sdk's own client; it connects when we say so."""
+
+    def issue_new_wss_url(self) -> str:
+        # slack_sdk's sleeps as long as Slack asks when it is rate limited, and a stop would wait for that.
+        return str(self.web_client.apps_connections_open(app_token=self.app_token)["url"])
+
+
+class SocketMode:
+    """Keeps one connection to Slack, and answers what comes by it as the HTTP doors do.
+
+    Args:
+        app_token: ``xapp-…``, with the scope ``connections:write``.
+        base_url: of the Web API (``SLACK_API_URL``); "" for Slack's own.
+        services: what the doors need; ``say`` posts the answers.
+    """
+
+    def __init__(self, app_token: str, base_url: str, services: Services) -> None:
+        self._app_token = app_token
+        self._base_url = base_url
+        self._services = services
+        self._stopping = Event()
+        self._thread = Thread(target=self._keep_connected, name="slack-socket")
+
+    def start(self) -> None:
+        """Begin to connect; with no network, go on trying."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the connection and end every thread of it."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _keep_connected(self) -> None:
+        client = _Client(
+            self._app_token,
+            logger=SILENT,
+            web_client=web_client(self._base_url),
+            auto_reconnect_enabled=False,
+        )
+        client.socket_mode_request_listeners.append(self._heard)
+        try:
+            self._watch(client)
+        finally:
+            _close(client)
+
+    def _watch(self, client: _Client) -> None:
+        connected, pause = None, LOOK_S
+        while not self._stopping.is_set():
+            if not _alive(client):
+                pause, why = self._connect(client, pause)
+                if why and connected is not False:  # one line an outage
+                    log.warning("Socket Mode is not connected, trying again: %s", why)
+            if client.is_connected() is not connected:
+                connected = client.is_connected()
+                if connected:
+                    log.info("Socket Mode is connected")
+            self._stopping.wait(LOOK_S if connected else pause)
+
+    def _connect(self, client: _Client, pause: float) -> tuple[float, str]:
+        """Try once. The answer is how long to wait before the next try, and why it failed."""
+        longer = min(2 * pause, LONGEST_PAUSE_S)
+        try:
+            client.connect_to_new_endpoint()
+        except SlackApiError as no:
+            return retry_after_s(no.response.headers) or longer, str(no.response.get("error"))
+        except Exception as error:  # whatever a network and slack_sdk can do: trying again is all there is
+            return longer, type(error).__name__
+        return (LOOK_S, "") if client.is_connected() else (longer, "no WebSocket")
+
+    def _heard(self, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
+        if request.type == "slash_commands":  # the answer stands in the acknowledgement
+            _acknowledge(client, request, self._answer(request).body)
+            return
+        _acknowledge(client, request)  # first of all: Slack gives us 3 s
+        answered = self._answer(request)
+        if answered.post and self._services.say:
+            self._services.say(answered.post)
+
+    def _answer(self, request: SocketModeRequest) -> Answer:
+        try:
+            return (
+                READERS[request.type](request.payload, self._services)
+                if request.type in READERS
+                else Answer()
+            )
+        except Rejected as no:
+            log.warning("Slack sent %s that we refuse: %s", request.type, no.message)
+        except Exception:  # slack_sdk would only tell its own log
+            log.exception("Answering %s failed", request.type)
+        return Answer()
+
+
+def _acknowledge(
+    client: BaseSocketModeClient, request: SocketModeRequest, body: JsonObject | None = None
+) -> None:
+    with suppress(SlackClientNotConnectedError):  # Slack sends it again, and then it is a repeat
+        client.send_socket_mode_response(SocketModeResponse(envelope_id=request.envelope_id, payload=body))
+
+
+def _alive(client: _Client) -> bool:
+    """Whether the connection is open on both sides; one that is not is closed.
+
+    slack_sdk does not see that the other side has hung up: it reads nothing, again and again, for 20 s.
+    """
+    connection = client.current_session.sock if client.current_session else None
+    if connection is None:
+        return False
+    if not _hung_up(connection):
+        return True
+    _hang_up(client, connection)
+    return False
+
+
+def _hung_up(connection: socket.socket) -> bool:
+    try:
+        with selectors.DefaultSelector() as selector:
+            selector.register(connection, selectors.EVENT_READ)
+            # Below TLS, where one may look without taking.
+            return bool(selector.select(0)) and socket.socket.recv(connection, 1, socket.MSG_PEEK) == b""
+    except TimeoutError:  # slack_sdk took it before we looked
+        return False
+    except (OSError, ValueError):
+        return True
+
+
+def _hang_up(client: _Client, connection: socket.socket) -> None:
+    client.current_session_state.terminated = True
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)  # wakes who reads, and closing waits for that
+    client.disconnect()
+
+
+def _close(client: _Client) -> None:
+    connection = client.current_session.sock if client.current_session else None
+    if connection is not None:
+        _hang_up(client, connection)
+    client.closed = True
+    client.message_queue.put(None)  # wakes who waits for a message, and only looks then whether all is over
+    client.close()

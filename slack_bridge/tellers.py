@@ -1,0 +1,218 @@
+"""Sending to Slack: mentions by an incoming webhook or by a bot, answers by the bot. Each call ends within 3 s."""
+
+import logging
+import math
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from http.client import HTTPException
+from threading import Thread
+from typing import Final, TypeVar
+
+from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.web import WebClient
+from slack_sdk.webhook import WebhookClient
+
+from shadows.telling import Mention, MentionKind, NotTold
+from slack_bridge.mention import expired_words, words
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+TIMEOUT_S: Final = 3
+LONGEST_WAIT_S: Final = 3600.0
+API_URL: Final = "https://slack.com/api/"
+# slack_sdk writes the webhook's URL, which is a secret, into its log.
+SILENT: Final = logging.getLogger("slack_bridge.silent")
+SILENT.setLevel(logging.CRITICAL + 1)
+# What Slack says when nothing can be sent at all; any other word of it is about the one message.
+CHANNEL_WORDS: Final = frozenset(
+    (
+        *(
+            "access_denied",
+            "account_inactive",
+            "accesslimited",
+            "action_prohibited",
+            "channel_is_archived",
+            "channel_not_found",
+        ),
+        *(
+            "ekm_access_denied",
+            "enterprise_is_restricted",
+            "fatal_error",
+            "internal_error",
+            "invalid_auth",
+            "invalid_token",
+            "is_archived",
+        ),
+        *(
+            "missing_scope",
+            "no_active_hooks",
+            "no_permission",
+            "no_service",
+            "no_service_id",
+            "no_team",
+            "not_allowed_token_type",
+            "not_authed",
+        ),
+        *(
+            "not_in_channel",
+            "org_login_required",
+            "posting_to_general_channel_denied",
+            "rate_limited",
+            "ratelimited",
+            "request_timeout",
+        ),
+        *(
+            "restricted_action",
+            "rollup_error",
+            "service_unavailable",
+            "team_access_not_granted",
+            "team_added_to_org",
+            "team_disabled",
+        ),
+        *("token_expired", "token_revoked", "two_factor_setup_required"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """Words to be said in a channel, or in a thread of it."""
+
+    channel: str
+    text: str
+    thread: str = ""
+
+
+class WebhookTeller:
+    """Tells by an incoming webhook: one channel, no threads, and no ts to find a message again."""
+
+    def __init__(self, url: str, lang: str) -> None:
+        self._client = WebhookClient(url, timeout=TIMEOUT_S, retry_handlers=[], logger=SILENT)
+        self._lang = lang
+
+    def tell(self, mention: Mention) -> str:
+        """Send one mention.
+
+        Raises:
+            NotTold: Slack did not take it, or nobody knows.
+        """
+        self._send(words(mention, self._lang))
+        return ""
+
+    def tell_expired(self, count: int) -> None:
+        """Send one line for all the calls that expired while nothing ran.
+
+        Raises:
+            NotTold: as above.
+        """
+        self._send(expired_words(count, self._lang))
+
+    def _send(self, text: str) -> None:
+        response = _bounded(lambda: self._client.send_dict({"text": text}))
+        if (
+            response.status_code != 200 or response.body.strip() != "ok"
+        ):  # a portal's login page is a 200, too
+            raise _refused(response.status_code, response.body.strip(), response.headers)
+
+
+class BotTeller:
+    """Tells by ``chat.postMessage``, in plain text; what follows a call goes to the thread of its first message."""
+
+    def __init__(self, token: str, channel: str, base_url: str, lang: str) -> None:
+        self._client = web_client(base_url, token)
+        self._channel = channel
+        self._lang = lang
+
+    def tell(self, mention: Mention) -> str:
+        """Send one mention; the answer is its ts.
+
+        Raises:
+            NotTold: Slack did not take it, or nobody knows.
+        """
+        follows = mention.kind in (MentionKind.AGAIN, MentionKind.CANCELLED)
+        thread = mention.thread if follows else ""
+        return self._send(Post(channel=self._channel, text=words(mention, self._lang), thread=thread))
+
+    def tell_expired(self, count: int) -> None:
+        """Send one line for all the calls that expired while nothing ran.
+
+        Raises:
+            NotTold: as above.
+        """
+        self._send(Post(channel=self._channel, text=expired_words(count, self._lang)))
+
+    def say(self, post: Post) -> None:
+        """Say an answer. That it was said is a courtesy: if it was not, a line in the log is all that follows."""
+        try:
+            self._send(post)
+        except NotTold as no:
+            log.warning("An answer could not be posted: %s", no.reason)
+
+    def _send(self, post: Post) -> str:
+        response = _bounded(
+            lambda: self._client.chat_postMessage(
+                channel=post.channel, text=post.text, thread_ts=post.thread or None, unfurl_links=False
+            )
+        )
+        return str(response.get("ts") or "")
+
+
+def web_client(base_url: str, token: str | None = None) -> WebClient:
+    """A client of Slack's Web API (``SLACK_API_URL``, ends in ``/api/``) that tries once and logs nothing."""
+    return WebClient(
+        token=token, base_url=base_url or API_URL, timeout=TIMEOUT_S, retry_handlers=[], logger=SILENT
+    )
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """How long Slack asks us to wait, at most an hour; None if it does not say, or says nonsense."""
+    named = {name.lower(): value for name, value in headers.items()}
+    try:
+        seconds = float(named.get("retry-after", ""))
+    except ValueError:
+        return None
+    return min(seconds, LONGEST_WAIT_S) if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def _bounded(send: Callable[[], T]) -> T:
+    """Send, and wait 3 s at most.
+
+    urllib's own time-out is for each read, and not for looking up a name: who sends a byte a second holds it for ever.
+    What fails is named by its kind alone, for its text may hold the URL.
+    """
+    sent: Future[T] = Future()
+    Thread(target=_settle, args=(sent, send), name="slack-send", daemon=True).start()
+    try:
+        return sent.result(timeout=TIMEOUT_S)
+    except SlackApiError as no:
+        response = no.response
+        raise _refused(response.status_code, str(response.get("error")), response.headers) from None
+    except TimeoutError:
+        raise NotTold(f"no answer within {TIMEOUT_S} s") from None
+    # What urllib and slack_sdk raise over a network, and over an answer that is not Slack's.
+    except (OSError, HTTPException, SlackClientError, ValueError, LookupError, AttributeError) as error:
+        cause = getattr(error, "reason", None)
+        kind = type(cause if isinstance(cause, Exception) else error).__name__
+        raise NotTold(f"Slack is not reached: {kind}") from None
+
+
+def _settle(sent: Future[T], send: Callable[[], T]) -> None:
+    try:
+        sent.set_result(send())
+    except Exception as error:  # it is raised again where the result is awaited
+        sent.set_exception(error)
+
+
+def _refused(status: int, body: str, headers: Mapping[str, str]) -> NotTold:
+    """Why Slack took nothing; a body that is not one of Slack's words is not repeated."""
+    word = body if re.fullmatch(r"[a-z][a-z0-9_]{0,63}", body) else ""
+    about_one = bool(word) or 400 <= status < 500
+    about_all = word in CHANNEL_WORDS or status in (408, 429) or status >= 500
+    return NotTold(
+        f"Slack answered {status} {word}".strip(),
+        retry_after_s=retry_after_s(headers),
+        channel=about_all or not about_one,
+    )

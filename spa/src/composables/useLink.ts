@@ -1,0 +1,131 @@
+import { onScopeDispose, readonly, ref, type Ref } from "vue";
+
+/** One connection. */
+export interface Session {
+  get(thing: string): void;
+  ping(): void;
+  end(): void;
+}
+
+/** What a connection tells. After `closed` nothing more counts. */
+export interface SessionEvents {
+  subscribed(): void;
+  packet(): void;
+  message(topic: string, payload: string): void;
+  closed(): void;
+}
+
+export type Dial = (url: string, on: SessionEvents) => Session;
+
+/** The way to the shadows: `up` while connected and subscribed. */
+export interface Link {
+  readonly up: Readonly<Ref<boolean>>;
+  get(thing: string): void;
+  onMessage(listener: (topic: string, payload: string) => void): void;
+}
+
+const LOOK_EVERY_MS = 500;
+const QUIET_MS = 1000; // then we ping,
+const PONG_MS = 2000; // and this later a silent server counts as gone: at most 4 s in all
+const SUBSCRIBED_WITHIN_MS = 5000;
+
+/** The pause before the next try: 0.5 to 2 s at first, up to 30 s while the server stays away. */
+export function pauseMs(awayMs: number, random = Math.random()): number {
+  const longest = Math.min(30_000, Math.max(2000, awayMs / 10));
+  return longest / 4 + (random * longest * 3) / 4;
+}
+
+/** Keeps a connection for as long as the scope lives: finds out when it died, and makes a new one. */
+export function useLink(currentUrl: () => Promise<string>, dial: Dial): Link {
+  const up = ref(false);
+  let listener: (topic: string, payload: string) => void = () => undefined;
+  let attempt = new AbortController(); // aborted when its connection, or the try to make one, is given up
+  let session: Session | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined; // set while we pause
+  let awaySince = performance.now();
+  let heardAt = 0;
+  let dueAt = Infinity; // by when the server has to say something
+
+  async function connect() {
+    giveUp();
+    const mine = (attempt = new AbortController());
+    const ours = () => !mine.signal.aborted;
+    try {
+      const url = await currentUrl();
+      if (!ours()) return;
+      dueAt = performance.now() + SUBSCRIBED_WITHIN_MS;
+      session = dial(url, {
+        subscribed: () => ours() && subscribed(),
+        packet: () => ours() && packet(),
+        message: (topic, payload) => ours() && listener(topic, payload),
+        closed: () => ours() && lost(),
+      });
+    } catch {
+      if (ours()) lost();
+    }
+  }
+
+  function subscribed() {
+    up.value = true;
+    packet();
+  }
+
+  function packet() {
+    if (!up.value) return;
+    heardAt = performance.now();
+    dueAt = Infinity;
+  }
+
+  function giveUp() {
+    attempt.abort();
+    clearTimeout(timer);
+    session?.end();
+    [session, timer, dueAt] = [undefined, undefined, Infinity];
+    if (up.value) awaySince = performance.now();
+    up.value = false;
+  }
+
+  function lost() {
+    giveUp();
+    timer = setTimeout(() => void connect(), pauseMs(performance.now() - awaySince));
+  }
+
+  function look() {
+    const now = performance.now();
+    if (now > dueAt) lost();
+    else if (up.value && dueAt === Infinity && now - heardAt >= QUIET_MS) {
+      dueAt = now + PONG_MS;
+      session?.ping();
+    }
+  }
+
+  function seen() {
+    if (document.visibilityState !== "visible") return;
+    if (timer !== undefined) void connect();
+    else look();
+  }
+
+  const online = () => {
+    if (!up.value) void connect();
+  };
+
+  const looking = setInterval(look, LOOK_EVERY_MS);
+  window.addEventListener("online", online);
+  window.addEventListener("offline", lost);
+  document.addEventListener("visibilitychange", seen);
+  void connect();
+
+  onScopeDispose(() => {
+    giveUp();
+    clearInterval(looking);
+    window.removeEventListener("online", online);
+    window.removeEventListener("offline", lost);
+    document.removeEventListener("visibilitychange", seen);
+  });
+
+  return {
+    up: readonly(up),
+    get: (thing) => session?.get(thing),
+    onMessage: (listen) => (listener = listen),
+  };
+}

@@ -1,0 +1,128 @@
+/** A person as a screen sees them: read from a shadow, and how each state looks. Pure. */
+import { list, object, text, whole, type Json, type Shadow, shown } from "./shadow";
+
+export const STATES = ["idle", "calling", "running", "away"] as const;
+export type State = (typeof STATES)[number];
+
+const ENDS = ["", "missed", "refused", "done", "ended", "cancelled", "unavailable", "expired"] as const;
+export type End = (typeof ENDS)[number];
+
+export interface Call {
+  readonly booth: string;
+  /** First press, milliseconds since 1970. */
+  readonly at: number;
+  /** Presses so far. */
+  readonly count: number;
+  /** What the person answered after "ok". */
+  readonly note: string;
+  readonly end: End;
+  /** The thing that has the call now, "" if nobody else does. */
+  readonly to: string;
+}
+
+export interface Person {
+  readonly thing: string;
+  readonly name: string;
+  readonly role: string;
+  readonly state: State;
+  /** Since when, milliseconds since 1970; 0 if the shadow does not say. */
+  readonly since: number;
+  readonly why: string;
+  readonly call: Call;
+  /** Booths whose calls wait until this person is free. */
+  readonly waiting: readonly string[];
+  /** False while Slack has not been told of the latest change. */
+  readonly told: boolean;
+  /** False while the answer to this screen's question is still out. */
+  readonly fresh: boolean;
+}
+
+/**
+ * What a tile says at one booth. Beyond the states of the person:
+ * `elsewhere`, with another booth's call; `queued`, the same, and this booth's call is next;
+ * `passed`, somebody else has the call now; `nobody`, it ended with nobody left to ask.
+ */
+export type Look = State | "elsewhere" | "queued" | "passed" | "nobody";
+
+export type Icon = "button" | "bell" | "walk" | "moon" | "hourglass" | "arrow" | "desk";
+
+/** Shape and tone of each look; the words are in words.ts. */
+export const LOOKS: Record<Look, { icon: Icon; tone: "calm" | "urgent" | "good" | "muted" | "busy" | "alert" }> = {
+  idle: { icon: "button", tone: "calm" },
+  calling: { icon: "bell", tone: "urgent" },
+  running: { icon: "walk", tone: "good" },
+  away: { icon: "moon", tone: "muted" },
+  elsewhere: { icon: "hourglass", tone: "busy" },
+  queued: { icon: "hourglass", tone: "urgent" },
+  passed: { icon: "arrow", tone: "busy" },
+  nobody: { icon: "desk", tone: "alert" },
+};
+
+export const END_SHOWN_MS = 30_000;
+
+/** Read a staff shadow. What is missing or nonsense becomes its empty value, an unknown state is idle. */
+export function person(thing: string, shadow: Shadow): Person {
+  const now = shown(shadow);
+  return {
+    thing,
+    name: text(now["name"], 80) || thing.replace(/^staff-/, ""),
+    role: text(now["role"], 80),
+    state: member(STATES, now["state"]),
+    since: whole(now["since"]),
+    why: text(now["why"], 16),
+    call: call(now["call"]),
+    waiting: list(now["waiting"]).map((each) => call(each).booth),
+    told: shadow.delta === null,
+    fresh: shadow.fresh,
+  };
+}
+
+function call(raw: Json | undefined): Call {
+  const from = object(raw);
+  return {
+    booth: text(from["booth"], 24),
+    at: whole(from["at"]),
+    count: whole(from["count"]),
+    note: text(from["note"], 140),
+    end: member(ENDS, from["end"]),
+    to: text(from["to"], 64),
+  };
+}
+
+const member = <T extends Json>(members: readonly [T, ...T[]], value: Json | undefined): T =>
+  members.find((each) => each === value) ?? members[0];
+
+/** Whether a person is called to, or on the way to, a booth. */
+export const serves = ({ state, call }: Person, booth: string) => BUSY.has(state) && call.booth === booth;
+
+/** What the tile of a person says at a booth, `now` by the server's clock in milliseconds. */
+export function look(person: Person, booth: string, now: number): Look {
+  const { state, call } = person;
+  if (BUSY.has(state) && call.booth !== booth) return person.waiting.includes(booth) ? "queued" : "elsewhere";
+  if (BUSY.has(state) || call.booth !== booth || !endedJustNow(person, now)) return state;
+  if (call.to) return "passed";
+  return UNANSWERED.has(call.end) ? "nobody" : state;
+}
+
+/** How a call of this booth ended, for as long as that is shown; "" otherwise. */
+export const ending = (person: Person, booth: string, now: number): End =>
+  person.call.booth === booth && endedJustNow(person, now) ? person.call.end : "";
+
+/** Since when the visitor has been waiting, or the person has been on the way; 0 where time says nothing. */
+export function countsFrom(person: Person, look: Look): number {
+  // a call that was handed over is younger than the visitor's waiting
+  if (look === "calling") return Math.min(person.call.at || person.since, person.since);
+  return look === "running" ? person.since : 0;
+}
+
+/** The speech bubble: what the person told the visitor. */
+export const bubble = ({ call }: Person, look: Look) => (look === "running" ? call.note : "");
+
+const BUSY: ReadonlySet<State> = new Set(["calling", "running"]);
+const UNANSWERED: ReadonlySet<End> = new Set(["missed", "refused", "unavailable"]);
+
+function endedJustNow({ state, why, since, call }: Person, now: number): boolean {
+  // coming back, and going away with nobody waiting, leave the end of an older call in the shadow
+  const older = why === "back" || (why === "away" && call.end !== "unavailable");
+  return !BUSY.has(state) && call.end !== "" && !older && Math.abs(now - since) < END_SHOWN_MS;
+}

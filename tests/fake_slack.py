@@ -1,0 +1,281 @@
+"""A small Slack that really listens: incoming webhook, Web API and Socket Mode, with every way to fail on order.
+
+with FakeSlack() as slack:
+    slack.next(status=429, retry_after="2")
+    ...
+    assert slack.texts == ["<@U0HANA> …"]
+"""
+
+import hashlib
+import hmac
+import json
+import socket
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final, Self
+from urllib.parse import parse_qsl
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
+
+WEBHOOK: Final = "/services/T0EXPO001/B0HOOK001/secretsecretsecret"
+BOT_TOKEN: Final = "xoxb-bot-secret"
+APP_TOKEN: Final = "xapp-app-secret"
+POST_MESSAGE: Final = "/api/chat.postMessage"
+INVALID_AUTH: Final = b'{"ok": false, "error": "invalid_auth"}'
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posted:
+    """A message that Slack took.
+
+    Attributes:
+        ts: of the message; a webhook is never told it.
+        at: when it came, seconds of ``time.monotonic``.
+    """
+
+    text: str
+    channel: str = ""
+    thread: str = ""
+    ts: str = ""
+    at: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Next:
+    """How one request to post is answered.
+
+    Attributes:
+        body: why it is refused; "" for Slack's usual word to that status.
+        hang_s: silence before anything is answered.
+        drop: the connection is closed without a word.
+        trickle_s: the body comes a byte at a time, this far apart.
+    """
+
+    status: int = 200
+    body: str = ""
+    retry_after: str | None = None
+    hang_s: float = 0
+    drop: bool = False
+    trickle_s: float = 0
+
+
+class FakeSlack:
+    """Listens on 127.0.0.1 from ``with`` to its end.
+
+    Attributes:
+        posts: what it took, oldest first.
+        refused: how many requests to post it did not take.
+        acks: envelopes of Socket Mode that were acknowledged.
+        connected: how many WebSockets were opened so far.
+    """
+
+    def __init__(self, port: int = 0, ws_port: int = 0) -> None:
+        self.posts: list[Posted] = []
+        self.refused = 0
+        self.acks: list[dict[str, Any]] = []
+        self.connected = 0
+        self._next: deque[Next] = deque()
+        self._always: Next | None = None
+        self._sockets: list[ServerConnection] = []
+        self._lock = threading.Lock()
+        self._closing = threading.Event()
+        self._ports = (port, ws_port)
+        self._ts = 0
+
+    def __enter__(self) -> Self:
+        self._http = _Server(("127.0.0.1", self._ports[0]), _handler_of(self))
+        self._ws = serve(self._speak, "127.0.0.1", self._ports[1])
+        self._threads = [
+            threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}),
+            threading.Thread(target=self._ws.serve_forever),
+        ]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._closing.set()
+        self.hang_up()
+        self._ws.shutdown()
+        self._http.shutdown()
+        for thread in self._threads:
+            thread.join()
+        self._http.server_close()
+
+    @property
+    def url(self) -> str:
+        """The incoming webhook."""
+        return f"http://127.0.0.1:{self._http.server_port}{WEBHOOK}"
+
+    @property
+    def api_url(self) -> str:
+        """The Web API, as ``SLACK_API_URL`` wants it."""
+        return f"http://127.0.0.1:{self._http.server_port}/api/"
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """Of HTTP and of WebSockets, to start another one in the same place."""
+        return self._http.server_port, self._ws.socket.getsockname()[1]
+
+    @property
+    def texts(self) -> list[str]:
+        """What was posted."""
+        return [post.text for post in self.posts]
+
+    def next(self, **how: Any) -> None:
+        """Answer the next request to post that way (see :class:`Next`); called twice, the one after it too."""
+        self._next.append(Next(**how))
+
+    def always(self, **how: Any) -> None:
+        """Answer every request to post that way, until it is called with nothing."""
+        self._always = Next(**how) if how else None
+
+    def send(self, envelope: dict[str, Any]) -> None:
+        """Send an envelope by the newest WebSocket."""
+        self._sockets[-1].send(json.dumps(envelope))
+
+    def hang_up(self, *, politely: bool = True) -> None:
+        """Close every WebSocket: with a close frame, or by the bare TCP connection as a broken proxy does."""
+        with self._lock:
+            going, self._sockets = self._sockets, []
+        for connection in going:
+            if politely:
+                connection.close()
+            else:
+                connection.socket.shutdown(socket.SHUT_RDWR)
+
+    def wait_for(self, met: Callable[[], bool], seconds: float = 10) -> None:
+        """Until something has come.
+
+        Raises:
+            AssertionError: it has not in that time.
+        """
+        until = time.monotonic() + seconds
+        while not met():
+            assert time.monotonic() < until, f"posts: {self.posts}; acks: {self.acks}"
+            time.sleep(0.01)
+
+    # What Slack does
+
+    def _answer_post(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[Next, bytes]:
+        """Take or refuse a message. The answer is how, and with what body."""
+        with self._lock:
+            if path not in (WEBHOOK, POST_MESSAGE):
+                return self._answer_other(path, headers)
+            how = self._next.popleft() if self._next else self._always or Next()
+            if how.status != 200 or how.drop or how.body:
+                self.refused += 1
+                return how, self._refusal(path, how).encode()
+            return (self._take_webhook if path == WEBHOOK else self._take_message)(how, body, headers)
+
+    def _refusal(self, path: str, how: Next) -> str:
+        word = how.body or {429: "rate_limited", 500: "rollup_error"}.get(how.status, "invalid_payload")
+        return word if path == WEBHOOK else json.dumps({"ok": False, "error": word.replace("rate_", "rate")})
+
+    def _take_webhook(self, how: Next, body: bytes, _headers: dict[str, str]) -> tuple[Next, bytes]:
+        try:
+            text = json.loads(body).get("text")
+        except ValueError:
+            return Next(status=400), b"invalid_payload"
+        if not text:
+            return Next(status=400), b"no_text"
+        self._take(Posted(text=text))
+        return how, b"ok"
+
+    def _take_message(self, how: Next, body: bytes, headers: dict[str, str]) -> tuple[Next, bytes]:
+        if not _bears(headers, BOT_TOKEN):
+            return how, INVALID_AUTH
+        as_json = headers.get("Content-Type", "").startswith("application/json")
+        form = json.loads(body) if as_json else dict(parse_qsl(body.decode()))
+        post = self._take(
+            Posted(text=form["text"], channel=form["channel"], thread=form.get("thread_ts", ""))
+        )
+        return how, json.dumps({"ok": True, "channel": post.channel, "ts": post.ts}).encode()
+
+    def _answer_other(self, path: str, headers: dict[str, str]) -> tuple[Next, bytes]:
+        if path == "/api/apps.connections.open":
+            url = f"ws://127.0.0.1:{self.ports[1]}/link/?ticket=1"
+            opened = json.dumps({"ok": True, "url": url}).encode()
+            return Next(), opened if _bears(headers, APP_TOKEN) else INVALID_AUTH
+        if path == "/api/auth.test":
+            return (
+                Next(),
+                b'{"ok": true, "user_id": "U0CALLBOT", "bot_id": "B0CALL001", "team_id": "T0EXPO001"}',
+            )
+        return Next(status=404), b"no_service"
+
+    def _take(self, post: Posted) -> Posted:
+        self._ts += 1
+        taken = Posted(
+            text=post.text, channel=post.channel, thread=post.thread, ts=f"1730520900.{self._ts:06}"
+        )
+        self.posts.append(taken)
+        return taken
+
+    def _speak(self, connection: ServerConnection) -> None:
+        """One WebSocket of Socket Mode: hello, then whatever it acknowledges."""
+        connection.send(json.dumps({"type": "hello", "num_connections": 1}))
+        with self._lock:
+            self._sockets.append(connection)
+            self.connected += 1
+        try:
+            for message in connection:
+                self.acks.append(json.loads(message))
+        except (ConnectionClosed, OSError):
+            pass
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait; True if we are closing meanwhile."""
+        return self._closing.wait(seconds)
+
+
+def signed(body: bytes, secret: str, now_s: float) -> dict[str, str]:
+    """The headers with which Slack signs a request."""
+    stamp = str(int(now_s))
+    digest = hmac.new(secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
+    return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={digest}"}
+
+
+def _bears(headers: dict[str, str], token: str) -> bool:
+    return headers.get("Authorization") == f"Bearer {token}"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # so that the end waits for every answer, and leaves nothing behind
+    request_queue_size = 64
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(
+            sys.exception(), OSError
+        ):  # who was made to wait has gone: that is what was ordered
+            super().handle_error(request, client_address)
+
+
+def _handler_of(slack: FakeSlack) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+            how, answer = slack._answer_post(self.path, body, dict(self.headers.items()))
+            if slack._pause(how.hang_s) or how.drop:
+                return
+            self.send_response(how.status)
+            self.send_header("Content-Length", str(len(answer)))
+            if how.retry_after is not None:
+                self.send_header("Retry-After", how.retry_after)
+            self.end_headers()
+            for each in [answer] if not how.trickle_s else [bytes([byte]) for byte in answer]:
+                if how.trickle_s and slack._pause(how.trickle_s):
+                    return
+                self.wfile.write(each)
+                self.wfile.flush()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Nothing: a test speaks by failing."""
+
+    return Handler

@@ -1,0 +1,158 @@
+"""The kiosk in a real browser, against the real place."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from shadows.registry import NewStaff, add_staff, remove_staff
+from tests.fake_slack import FakeSlack
+from tests.shop import Shop
+
+if "browser" in os.environ.get("STAFFCALL_SKIP", "").split(","):
+    pytest.skip("STAFFCALL_SKIP names the browser", allow_module_level=True)
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "Chromium is missing: `make browser` installs it, or set STAFFCALL_SKIP=browser"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with FakeSlack() as slack, Shop(tmp_path / "data", slack) as shop:
+        yield shop.furnish()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1920, "height": 1080}, locale="en-GB")
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None
+    )
+    yield page
+    page.close()
+    assert faults == []
+
+
+def tile(page: Page, staff: str, state: str = "") -> object:
+    return page.locator(f'[data-thing="staff-{staff}"]' + (f'[data-state="{state}"]' if state else ""))
+
+
+def test_the_whole_story_shows_live(shop: Shop, page: Page) -> None:
+    page.goto(shop.url("/?lang=en"))
+    expect(page.locator("body")).to_have_attribute("data-link", "live")
+    expect(tile(page, "hana", "idle")).to_contain_text("花 Hana")
+    shop.press()
+    expect(tile(page, "hana", "calling")).to_be_visible()
+    expect(tile(page, "hana", "calling")).to_have_attribute("data-told", "true")
+    shop.says("U0HANA", "ok, 2 minutes & <!here> more")
+    expect(tile(page, "hana", "running")).to_contain_text("2 minutes")
+    shop.says("U0HANA", "done")
+    expect(tile(page, "hana", "idle")).to_be_visible()
+
+
+def test_an_untold_call_is_marked_until_slack_has_taken_it(shop: Shop, page: Page) -> None:
+    page.goto(shop.url("/"))
+    expect(tile(page, "hana", "idle")).to_have_attribute("data-told", "true")
+    shop.slack.always(status=500)
+    shop.press()
+    expect(tile(page, "hana", "calling")).to_have_attribute("data-told", "false")
+    shop.slack.always()
+    expect(tile(page, "hana", "calling")).to_have_attribute("data-told", "true", timeout=10_000)
+
+
+def test_the_link_is_lost_and_comes_back_with_what_happened_meanwhile(shop: Shop, page: Page) -> None:
+    shop.settings = ports_kept(shop)
+    shop.close()
+    shop.open()
+    page.goto(shop.url("/"))
+    expect(page.locator("body")).to_have_attribute("data-link", "live")
+    shop.close()
+    expect(page.locator("body")).to_have_attribute("data-link", "lost", timeout=6_000)
+    shop.open()
+    shop.press()
+    expect(page.locator("body")).to_have_attribute("data-link", "live", timeout=6_000)
+    expect(tile(page, "hana", "calling")).to_be_visible()
+
+
+def test_after_the_data_folder_was_wiped_the_page_shows_what_is_there(shop: Shop, page: Page) -> None:
+    shop.settings = ports_kept(shop)
+    shop.close()
+    shop.open()
+    shop.press()
+    page.goto(shop.url("/"))
+    expect(tile(page, "hana", "calling")).to_be_visible()
+    shop.close()
+    shutil.rmtree(shop.data)
+    shop.open()
+    add_staff(shop.place, NewStaff(id="hana", name="Hana again", slack="U0HANA"))
+    expect(tile(page, "hana", "idle")).to_contain_text("Hana again", timeout=8_000)
+    expect(tile(page, "sora")).to_have_count(0)
+
+
+def ports_kept(shop: Shop) -> object:
+    """The settings with the ports that it has now, so that it comes back where it was."""
+    from dataclasses import replace
+
+    http, ws = (int(address.rpartition(":")[2]) for address in (shop.at.http, shop.at.websocket))
+    return replace(shop.settings, http_port=http, ws_port=ws)
+
+
+def test_who_is_added_or_removed_comes_and_goes_on_a_running_page(shop: Shop, page: Page) -> None:
+    page.goto(shop.url("/"))
+    expect(tile(page, "hana")).to_be_visible()
+    add_staff(shop.place, NewStaff(id="riku", name="Riku"))
+    expect(tile(page, "riku", "idle")).to_be_visible()
+    remove_staff(shop.place, "riku")
+    expect(tile(page, "riku")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("lang", "words"), [("ja", "呼び出し"), ("en", "all")])
+def test_the_page_speaks_the_language_that_was_asked_for(
+    shop: Shop, page: Page, lang: str, words: str
+) -> None:
+    page.goto(shop.url(f"/?lang={lang}"))
+    expect(page.locator("html")).to_have_attribute("lang", lang)
+    shop.press()
+    expect(tile(page, "hana", "calling")).to_contain_text(re.compile(words))
+
+
+def test_a_page_opened_by_another_name_finds_its_websocket(shop: Shop, page: Page) -> None:
+    page.goto(shop.url("/").replace("127.0.0.1", "localhost"))
+    expect(page.locator("body")).to_have_attribute("data-link", "live")
+
+
+def test_a_booth_that_does_not_exist_shows_up_as_soon_as_it_does(shop: Shop, page: Page) -> None:
+    page.goto(shop.url("/?booth=hall"))
+    expect(page.locator("body")).to_contain_text("hall")
+    add_staff(shop.place, NewStaff(id="riku", name="Riku", booth="hall"))
+    expect(tile(page, "riku", "idle")).to_be_visible(timeout=10_000)
+    expect(tile(page, "hana")).to_have_count(0)
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (1080, 1920), (390, 844)])
+def test_long_names_and_notes_stay_inside_the_page(shop: Shop, page: Page, size: tuple[int, int]) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    add_staff(shop.place, NewStaff(id="long", name="寿限無" * 26, slack="U0LONG", role="W" * 80))
+    shop.aws("iot").create_thing(
+        thingName="button-long", thingTypeName="button", attributePayload={"attributes": {"single": "long"}}
+    )
+    shop.press("long")
+    shop.says("U0LONG", "ok " + "very" * 40)
+    page.goto(shop.url("/"))
+    expect(tile(page, "long", "running")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
