@@ -24,7 +24,8 @@ from shadows.errors import Rejected
 @click.pass_context
 def staffcall(context: click.Context, target: str | None) -> None:
     """Staff Call: a press at a booth calls somebody, and the screen there shows that they are coming."""
-    context.obj = Here(target)
+    context.obj = here = Here(target)
+    context.call_on_close(here.close)
 
 
 @staffcall.command()

@@ -10,5 +10,5 @@ export default defineConfig({
     assetsInlineLimit: 0,
     license: { fileName: "licenses.md" }, // MQTT.js and Vue ask for it in every copy
   },
-  test: { environment: "happy-dom", include: ["test/**/*.test.ts"] },
+  test: { include: ["test/**/*.test.ts"] },
 });

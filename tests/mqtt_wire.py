@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as open_websocket
+from websockets.typing import Subprotocol
 
 from infra.local.gateway import Gateway
 
@@ -72,7 +73,9 @@ def publish(
 ) -> bytes:
     """QoS 1 if there is a packet id."""
     body = string(topic) + (struct.pack("!H", packet_id) if packet_id else b"")
-    return packet(0x30 | bool(packet_id) << 1 | retain, body + (properties(said) if version == 5 else b"") + payload)
+    return packet(
+        0x30 | bool(packet_id) << 1 | retain, body + (properties(said) if version == 5 else b"") + payload
+    )
 
 
 def subscribe(*filters: str, qos: int = 1, packet_id: int = 1, version: int = 4, said: bytes = b"") -> bytes:
@@ -246,7 +249,9 @@ class Running:
         self.ws = self.call(self.gateway.listen_websocket(HOST, 0))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         self.call(self.gateway.close())
         left = self.call(self._tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -255,7 +260,7 @@ class Running:
         assert error or not left, f"left behind: {left}"
 
     async def _tasks(self) -> set[asyncio.Task[Any]]:
-        return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type]
+        return asyncio.all_tasks() - {asyncio.current_task()}
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
@@ -271,13 +276,18 @@ class Running:
         """A device, connected and subscribed at QoS 1."""
         return self._greet(self.raw(version), client_id, filters, how)
 
-    def kiosk(self, client_id: str = "kiosk-main-1", *filters: str, version: int = 4, **how: Any) -> WebSocketWire:
+    def kiosk(
+        self, client_id: str = "kiosk-main-1", *filters: str, version: int = 4, **how: Any
+    ) -> WebSocketWire:
         """A kiosk, connected and subscribed at QoS 1."""
         return self._greet(self.raw_websocket(version), client_id, filters, how)
 
     def raw_websocket(self, version: int = 4) -> WebSocketWire:
         websocket = open_websocket(
-            f"ws://{HOST}:{self.ws}/mqtt", subprotocols=["mqtt"], compression=None, proxy=None  # type: ignore[list-item]
+            f"ws://{HOST}:{self.ws}/mqtt",
+            subprotocols=[Subprotocol("mqtt")],
+            compression=None,
+            proxy=None,
         )
         return WebSocketWire(websocket, version)
 

@@ -80,7 +80,15 @@ def test_what_a_kiosk_may_receive(topic: str, kiosk: bool) -> None:
 
 @pytest.mark.parametrize(
     ("client_id", "expected"),
-    [("a", True), ("x" * 128, True), ("x" * 129, False), ("席" * 43, False), ("", False), ("$a", False), ("a$", True)],
+    [
+        ("a", True),
+        ("x" * 128, True),
+        ("x" * 129, False),
+        ("席" * 43, False),
+        ("", False),
+        ("$a", False),
+        ("a$", True),
+    ],
 )
 def test_a_client_id_is_what_aws_takes(client_id: str, expected: bool) -> None:
     assert is_client_id(client_id) is expected

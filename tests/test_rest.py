@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.stub import Stubber
 
 from infra.local.things import ARN
 from shadows.aws import AwsShadows, AwsThings
@@ -496,6 +497,14 @@ def test_nobody_there_is_503_and_names_the_endpoint(place: Rest) -> None:
             assert f"http://127.0.0.1:{place.port}" in no.value.message
             assert "\n" not in no.value.message
             client.close()
+
+
+def test_a_throttled_registry_is_429_though_it_says_400(iot: Any) -> None:
+    with Stubber(iot) as stub:
+        stub.add_client_error("describe_thing", "ThrottlingException", "Rate exceeded", http_status_code=400)
+        with pytest.raises(Rejected) as no:
+            AwsThings(iot).get("x")
+    assert (no.value.code, no.value.message) == (429, "Rate exceeded")
 
 
 def test_what_boto3_will_not_send_is_400(place: Rest, shadows: Any) -> None:

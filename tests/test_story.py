@@ -361,3 +361,46 @@ def test_no_secret_and_nothing_private_is_in_any_page_or_shadow(shop: Shop) -> N
     seen += str(get(shop.url("/"))[1]) + str(get(shop.url("/config.json"))[1]) + str(shop.admin())
     for secret in (BUTTON_TOKEN, "U0HANA", "admin-token", "outgoing-token", shop.slack.url):
         assert secret not in seen
+
+
+# What is wrong is said in words, changes nothing, and the server goes on.
+
+BAD_BODIES = {
+    "no JSON": (b'{"button": "demo", ', 400, "body"),
+    "no object": (b'["demo"]', 400, "body"),
+    "no UTF-8": (b'{"button": "\xff\xfe", "click": "SINGLE"}', 400, ""),
+    "no button": (b'{"click": "SINGLE"}', 400, "button"),
+    "a number for a button": (b'{"button": 7, "click": "SINGLE"}', 400, "button"),
+    "no click": (b'{"button": "demo"}', 400, "SINGLE, DOUBLE"),
+    "another click": (b'{"button": "demo", "click": "TRIPLE"}', 400, "LONG"),
+    "a long id": (b'{"button": "demo", "click": "SINGLE", "id": "' + b"x" * 65 + b'"}', 400, "id"),
+    "a battery of 2": (b'{"button": "demo", "click": "SINGLE", "battery": 2}', 400, "battery"),
+    "deep": (b"[" * 10_000, 400, ""),
+    "a megabyte": (b'{"button": "' + b"x" * 1_000_000 + b'"}', 413, ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_BODIES)
+def test_a_bad_press_is_answered_with_the_field_and_changes_nothing(shop: Shop, name: str) -> None:
+    body, code, field = BAD_BODIES[name]
+    status, answer = post(shop.url("/buttons/webhook"), body, Authorization=f"Bearer {BUTTON_TOKEN}")
+    assert (status, answer["code"], field in answer["message"]) == (code, code, True), answer
+    assert shop.shadow("staff-hana")["version"] == 1
+    assert shop.press()[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("/slack/outgoing", b"token=wrong&text=ok", 401),
+        ("/slack/outgoing", b"\xff=\xfe", 400),
+        ("/slack/outgoing", b"x" * 1_000_000, 413),
+        ("/slack/events", b"{}", 401),
+        ("/slack/nothing", b"", 404),
+        ("/nothing", b"", 405),
+    ],
+)
+def test_what_no_door_takes_is_refused_in_words(shop: Shop, path: str, body: bytes, code: int) -> None:
+    status, answer = post(shop.url(path), body)
+    assert (status, answer["code"], bool(answer["message"])) == (code, code, True), answer
+    assert get(shop.url("/healthz")) == (200, {"status": "ok"})

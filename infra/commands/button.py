@@ -61,6 +61,6 @@ def _row(button: Button) -> tuple[str, ...]:
 
 def _list_unknown(here: Here) -> None:
     here.local_only("button list --unknown")
-    found = here.ask("/admin/api/unknown-buttons", here.tokens.admin)["buttons"]
+    found = here.ask("/admin/api/unknown-buttons", "admin")["buttons"]
     rows = [(each["button"], each["door"], moment(each["at"]), str(each["count"])) for each in found]
     show(("id", "door", "last press", "presses"), rows)

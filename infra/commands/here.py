@@ -6,10 +6,11 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import click
@@ -35,6 +36,11 @@ class Here:
 
     def __init__(self, target: str | None) -> None:
         self._target = target
+        self._closing = ExitStack()
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._closing.close()
 
     @cached_property
     def settings(self) -> "Settings":
@@ -73,6 +79,8 @@ class Here:
         if self.settings.target == "local":
             _listens(self.running.aws)
         iot, data = _clients(None if self.settings.target == "aws" else self.running.aws)
+        self._closing.callback(iot.close)
+        self._closing.callback(data.close)
         return Place(
             shadows=AwsShadows(data), things=AwsThings(iot), clock=lambda: time.time_ns() // 1_000_000
         )
@@ -86,8 +94,8 @@ class Here:
         if self.settings.target != "local":
             raise click.ClickException(f"{command} works with --target local only")
 
-    def ask(self, path: str, token: str, body: JsonObject | None = None) -> JsonObject:
-        """Ask one of the local HTTP doors: POST with a body, else GET.
+    def ask(self, path: str, token: Literal["admin", "button"], body: JsonObject | None = None) -> JsonObject:
+        """Ask one of the local HTTP doors, with one of the tokens: POST with a body, else GET.
 
         Raises:
             Rejected: the door refused; its own code and message.
@@ -97,7 +105,10 @@ class Here:
         request = urllib.request.Request(  # noqa: S310 - the address is our own
             f"{self.running.http}{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+            headers={
+                "Authorization": f"Bearer {getattr(self.tokens, token)}",
+                "Content-Type": "application/json",
+            },
         )
         try:
             with _DIRECT.open(request, timeout=TIMEOUT_S) as answer:

@@ -16,5 +16,5 @@ def press(here: Here, button: str, kind: str) -> None:
     """Press a button."""
     here.local_only("press")
     body = {"button": button, "click": str(kind), "id": str(ULID())}
-    answer = here.ask("/buttons/webhook", here.tokens.button, body)
+    answer = here.ask("/buttons/webhook", "button", body)
     click.echo(plain(f"{answer['thing']}: {answer['state']} (call {answer['call']})"))

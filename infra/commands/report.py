@@ -53,6 +53,11 @@ class Told:
         by = self.answered_by
         return None if by is None or by.answered is None else (by.answered - self.at) / 1000
 
+    @property
+    def outcome(self) -> str:
+        """``missed``; else how it was over for whom it reached last, or "" while it is not."""
+        return "missed" if self.missed else next((one.end for one in reversed(self.asked.values())), "")
+
 
 def calls(rows: Iterable[JsonObject]) -> list[Told]:
     """The calls in a history, which has one row a transition, oldest first."""
@@ -80,11 +85,11 @@ def _tell(call: Told, row: JsonObject) -> None:
 def report(here: Here) -> None:
     """Show response times and missed calls, per person and overall, and the last calls."""
     here.local_only("report")
-    told = calls(here.ask("/admin/api/history", here.tokens.admin)["rows"])
-    columns = ("", "calls", "answered", "missed", "median s", "90% within s")
+    told = calls(here.ask("/admin/api/history", "admin")["rows"])
+    columns = ("staff", "calls", "answered", "missed", "median s", "90% within s")
     show(columns, [*_people(told), _overall(told)], title="Response times")
     click.echo()
-    columns = ("at", "booth", "asked", "answered by", "after s", "")
+    columns = ("at", "booth", "asked", "answered by", "after s", "outcome")
     show(columns, [_line(call) for call in told[-LAST_CALLS:]], title="Last calls")
 
 
@@ -124,5 +129,5 @@ def _line(call: Told) -> tuple[str, ...]:
         ", ".join(one.name for one in call.asked.values()),
         by.name if by else "",
         "" if after is None else f"{after:.1f}",
-        "missed" if call.missed else "",
+        call.outcome,
     )

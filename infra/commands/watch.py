@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 CHANGES: Final = ("$aws/things/+/shadow/update/documents", "$aws/things/+/shadow/delete/accepted")
-COLUMNS: Final = ("id", "name", "state", "booth", "since", "note")
+COLUMNS: Final = ("since", "id", "name", "state", "booth", "note")
 ANSWER_WITHIN_S: Final = 10.0
+AGAIN_AFTER_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,11 @@ class Board:
 
 def row(thing: str, staff: Staff) -> tuple[str, ...]:
     """One person, as ``COLUMNS``."""
-    call = staff.call
-    booth, note = (call.booth, call.note) if staff.state in BUSY else ("", "")
-    return (thing.removeprefix("staff-"), staff.name, staff.state, booth, moment(staff.asked.since), note)
+    call, since = staff.call, moment(staff.asked.since)
+    if staff.state not in BUSY:
+        return (since, thing.removeprefix("staff-"), staff.name, staff.state, "", "")
+    booth = f"{call.booth} ×{call.count}" if call.count > 1 else call.booth
+    return (since, thing.removeprefix("staff-"), staff.name, staff.state, booth, call.note)
 
 
 def read_change(change: Change) -> tuple[str, Staff | None]:
@@ -102,6 +105,7 @@ def watch(here: Here) -> None:
     In a terminal it is a table; in a pipe, a line a change with time, id, name and state.
     """
     here.local_only("watch")
+    _ = here.place  # says so, if nothing runs
     happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
     with ExitStack() as stack:
         stack.enter_context(_stopped_quietly())
@@ -113,16 +117,18 @@ def watch(here: Here) -> None:
 def _follow(
     here: Here, client: Any, happenings: "queue.SimpleQueue[Happening]", screen: "Live | None"
 ) -> None:
-    board, linked = Board(), False
+    board, was, linked = Board(), False, False
     while True:
         match happenings.get():
             case Connected():
-                linked = True
-                _subscribe(client)
-                board = _read_all(here, board, screen)
-            case Lost(reason) if not linked:
+                if was and not linked:
+                    click.echo("connected again", err=True)
+                was = linked = True
+                board = _caught_up(here, client, board, screen) or _again(board, happenings)
+            case Lost(reason) if not was:
                 raise click.ClickException(f"MQTT at {here.running.mqtt} does not let us in: {reason}")
-            case Lost(reason):
+            case Lost(reason) if linked:
+                linked = False
                 click.echo(f"connection lost ({reason}); trying again", err=True)
             case Change(topic) as change if topic.startswith("$aws/things/staff-"):
                 _settle(board, *read_change(change), gone=topic.endswith("/delete/accepted"), screen=screen)
@@ -130,19 +136,34 @@ def _follow(
             screen.update(table(COLUMNS, board.rows()), refresh=True)
 
 
+def _caught_up(here: Here, client: Any, before: Board, screen: "Live | None") -> Board | None:
+    """Subscribed, and everybody read; None if the link broke again meanwhile."""
+    from awscrt.exceptions import AwsCrtError  # noqa: PLC0415
+
+    try:
+        _subscribe(client)
+        return _read_all(here, before, screen)
+    except (Rejected, AwsCrtError, TimeoutError):
+        return None
+
+
+def _again(board: Board, happenings: "queue.SimpleQueue[Happening]") -> Board:
+    time.sleep(AGAIN_AFTER_S)
+    happenings.put(Connected())
+    return board
+
+
 def _settle(board: Board, thing: str, staff: Staff | None, *, gone: bool, screen: "Live | None") -> None:
     if gone:
         board.known.pop(thing, None)
-        _print((thing.removeprefix("staff-"), "removed"), screen)
+        _print((moment(time.time_ns() // 1_000_000), thing.removeprefix("staff-"), "removed"), screen)
     elif staff and board.settle(thing, staff):
         _print(row(thing, staff), screen)
 
 
 def _print(cells: tuple[str, ...], screen: "Live | None") -> None:
     if screen is None:
-        now = moment(time.time_ns() // 1_000_000)
-        click.echo(plain("  ".join((now, *filter(None, cells)))))
-        sys.stdout.flush()
+        click.echo(plain("  ".join(filter(None, cells))))  # echo flushes
 
 
 def _read_all(here: Here, before: Board, screen: "Live | None") -> Board:

@@ -10,7 +10,7 @@ from waitress import wasyncore
 from waitress.server import create_server
 
 THREADS: Final = 8
-BODY_LIMIT: Final = 1 << 18  # 256 KB; each door has a tighter limit and says so in words
+BODY_LIMIT: Final = 1 << 24  # 16 MB go to a temporary file, so that each door can refuse in its own words
 DRAIN_S: Final = 3.0
 
 

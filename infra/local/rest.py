@@ -73,7 +73,6 @@ def app(service: ShadowService, registry: Registry, publish: Publish) -> Flask:
     flask = Flask(__name__, static_folder=None)
     flask.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     flask.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    flask.url_map.merge_slashes = False
     flask.url_map.converters |= {"part": _Part, "rest": _Rest}
     flask.wsgi_app = _undecoded(flask.wsgi_app)  # type: ignore[assignment, method-assign]
     flask.json.sort_keys = False  # type: ignore[attr-defined]

@@ -44,14 +44,12 @@ export function places(
   });
 }
 
-/** Things a screen has to know: its staff, whoever has a call of its booth, and whom such a call went to. */
+/** Things a screen has to know: its staff, whoever else may be on it, and whom a call of this booth went to. */
 export function wanted(id: string, listed: readonly string[], people: Iterable<Person>): Set<string> {
   const things = new Set(listed);
   for (const person of people) {
-    if (person.call.booth === id || person.waiting.includes(id)) {
-      things.add(person.thing);
-      if (isStaff(person.call.to)) things.add(person.call.to);
-    }
+    if (helps(person, id, person.since)) things.add(person.thing);
+    if (person.call.booth === id && isStaff(person.call.to)) things.add(person.call.to);
   }
   return things;
 }

@@ -1,0 +1,148 @@
+// @vitest-environment happy-dom
+import { mount, type VueWrapper } from "@vue/test-utils";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import App from "../src/App.vue";
+import type { Language } from "../src/words";
+import { asked, booth, call, delta, documents, fakeDial, got, rejected, T0, told } from "./service";
+
+let app: VueWrapper;
+beforeEach(() => void vi.useFakeTimers({ now: T0 }));
+afterEach(() => {
+  app.unmount();
+  if (vi.getTimerCount()) { vi.advanceTimersByTime(0); console.log("left", vi.getTimerCount()); }
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+});
+
+async function screen(language: Language = "en", id = "main") {
+  const server = fakeDial();
+  const currentUrl = () => Promise.resolve("ws://here/mqtt");
+  app = mount(App, { props: { id, language, currentUrl, dial: server.dial }, attachTo: document.body });
+  await vi.advanceTimersByTimeAsync(0);
+  server.on.subscribed();
+  const say = async (...message: Parameters<typeof server.say>) => {
+    server.say(...message);
+    await vi.advanceTimersByTimeAsync(0);
+  };
+  return { server, say };
+}
+
+async function front(language: Language = "en") {
+  const all = await screen(language);
+  await all.say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
+  await all.say(...got("staff-alice", told("有栖 Alice")));
+  await all.say(...got("staff-bob", told("Bob")));
+  return all;
+}
+
+const tile = (id: string) => app.find(`[data-thing=staff-${id}]`);
+const seconds = async (count: number, server: ReturnType<typeof fakeDial>) => {
+  for (let passed = 0; passed < count; passed += 1) {
+    await vi.advanceTimersByTimeAsync(1000);
+    server.on.packet();
+  }
+};
+
+it("shows the booth's people, live", async () => {
+  await front();
+  expect(document.body.dataset["link"]).toBe("live");
+  expect(app.find("h1").text()).toBe("Front desk");
+  expect(document.title).toBe("Front desk · Staff Call");
+  expect(app.findAll("[data-thing]").map((each) => each.attributes("data-state"))).toEqual(["idle", "idle"]);
+  expect(tile("alice").text()).toContain("Press the button to call");
+});
+
+it.each([
+  ["en", "Calling…"],
+  ["ja", "呼び出し中"],
+] as const)("tells the story of a call in %s", async (language, calling) => {
+  const { say, server } = await front(language);
+  expect(document.documentElement.lang).toBe(language);
+  await say(...delta("staff-alice", 2, { state: "calling" }));
+  expect(tile("alice").attributes()).toMatchObject({ "data-state": "calling", "data-told": "false" });
+  expect(tile("alice").text()).toContain(calling);
+  await seconds(5, server);
+  expect(tile("alice").text()).toMatch(/0:0[5-7]/);
+
+  const running = asked("running", { why: "ok", since: T0 + 6000, call: call({ note: "<b>2</b> minutes", count: 2 }) });
+  await say(...documents("staff-alice", told("有栖 Alice", running, 3)));
+  expect(tile("alice").attributes()).toMatchObject({ "data-state": "running", "data-told": "true" });
+  expect(tile("alice").find(".bubble").text()).toBe("<b>2</b> minutes");
+  expect(app.find("[aria-live]").text()).toContain("有栖 Alice");
+});
+
+it("counts the presses", async () => {
+  const { say } = await front();
+  await say(...documents("staff-alice", told("Alice", asked("calling", { call: call({ count: 3 }) }), 2)));
+  expect(tile("alice").text()).toContain("pressed 3 times");
+});
+
+it("shows for 30 s that nobody could be reached", async () => {
+  const { say, server } = await front();
+  await say(
+    ...documents("staff-alice", told("Alice", asked("idle", { why: "missed", call: call({ end: "missed" }) }), 2)),
+  );
+  expect(tile("alice").text()).toContain("ask at the desk");
+  await seconds(33, server);
+  expect(tile("alice").text()).toContain("Press the button");
+});
+
+it("says who has the call now, and shows that person too", async () => {
+  const { say } = await front();
+  await say(...documents("staff-carol", told("Carol", asked("calling"))));
+  const passed = asked("idle", { why: "missed", call: call({ end: "missed", to: "staff-carol" }) });
+  await say(...documents("staff-alice", told("Alice", passed, 2)));
+  expect(tile("alice").text()).toContain("Passed to Carol");
+  expect(tile("carol").attributes("data-state")).toBe("calling");
+});
+
+it("shows who is busy elsewhere", async () => {
+  const { say } = await front();
+  await say(...documents("staff-bob", told("Bob", asked("running", { call: call({ booth: "annex" }) }), 2)));
+  expect(tile("bob").text()).toContain("Busy elsewhere");
+  expect(tile("bob").attributes("data-state")).toBe("running");
+});
+
+it("says in words that it lost the link, and lets nothing move until it is back", async () => {
+  const { server, say } = await front();
+  await say(...delta("staff-alice", 2, { state: "calling" }));
+  const before = tile("alice").text();
+  server.on.closed();
+  await vi.advanceTimersByTimeAsync(400);
+  expect(document.body.dataset["link"]).toBe("lost");
+  expect(app.find("[role=status]").text()).toContain("No connection");
+  await vi.advanceTimersByTimeAsync(3000);
+  expect(tile("alice").text()).toBe(before);
+  server.on.subscribed();
+  await say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
+  await say(...got("staff-alice", told("Alice")));
+  expect(tile("bob").classes()).toContain("stale");
+  await say(...rejected("staff-bob", 404));
+  expect(document.body.dataset["link"]).toBe("live");
+  expect(tile("bob").exists()).toBe(false);
+  expect(app.find("[role=status]").exists()).toBe(false);
+});
+
+describe("with nobody to show", () => {
+  it("says that the booth is not there", async () => {
+    const { say } = await screen("en", "annex");
+    await say(...rejected("booth-annex", 404));
+    expect(app.text()).toContain("“annex” does not exist yet");
+    expect(app.find("code").text()).toBe("staffcall booth add annex");
+  });
+
+  it("offers no command for a booth that cannot be", async () => {
+    await screen("en", "<b>");
+    await vi.advanceTimersByTimeAsync(0);
+    expect(app.text()).toContain("“<b>” does not exist yet");
+    expect(app.find("code").exists()).toBe(false);
+  });
+
+  it("tells the operator how to add somebody", async () => {
+    const { say } = await screen();
+    await say(...got("booth-main", booth("Front", [])));
+    expect(app.find("code").text()).toContain("staffcall staff add ID");
+    expect(app.find("code").text()).toContain("--booth main");
+  });
+});

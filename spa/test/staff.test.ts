@@ -1,0 +1,154 @@
+import { describe, expect, it } from "vitest";
+
+import { booth, isBoothId, places, wanted } from "../src/booth";
+import { heard, type JsonObject, type Shadow } from "../src/shadow";
+import { bubble, countsFrom, ending, look, LOOKS, person, type Person } from "../src/staff";
+import { asked, booth as boothHalves, call, got, T0, told, type Halves } from "./service";
+
+const shadowOf = (halves: Halves) => (heard(...got("staff-a", halves)) as { shadow: Shadow }).shadow;
+const read = (halves: Halves, thing = "staff-a") => person(thing, shadowOf(halves));
+const ended = (end: string, parts: JsonObject = {}) =>
+  read(told("Alice", asked("idle", { why: end, call: call({ end, ...parts }) })));
+
+describe("a person", () => {
+  it("is what the shadow asks of them", () => {
+    const four = asked("running", { why: "ok", call: call({ note: "two minutes", count: 2 }) });
+    const alice = read({ ...told("有栖 Alice"), desired: four });
+    expect(alice).toMatchObject({ name: "有栖 Alice", state: "running", told: false, fresh: true });
+    expect(alice.call).toMatchObject({ note: "two minutes", count: 2 });
+  });
+
+  it.each<[string, JsonObject]>([
+    ["nothing", {}],
+    ["wrong types", { state: 7, since: "x", call: [], name: {}, waiting: "no", role: null, why: [] }],
+    ["an unknown state", { state: "dancing", call: { booth: {}, count: -1, at: 1e300, end: "what", to: [] } }],
+    ["inherited names", { state: "constructor", call: { end: "toString" } }],
+  ])("with %s in the shadow is idle", (_, reported) => {
+    const nobody = read({ version: 1, reported });
+    expect(nobody).toMatchObject({ name: "a", state: "idle", since: 0, waiting: [], told: true });
+    expect(look(nobody, "main", T0)).toBe("idle");
+    expect(ending(nobody, "main", T0)).toBe("");
+  });
+
+  it("has a name and a note that are not too long", () => {
+    const four = asked("running", { call: call({ note: "n".repeat(500) }) });
+    const loud = read(told("N".repeat(500), four));
+    expect([loud.name.length, loud.call.note.length]).toEqual([80, 140]);
+  });
+});
+
+describe("a look", () => {
+  it("is the state while the call is this booth's", () => {
+    for (const state of ["idle", "calling", "running", "away"] as const) {
+      expect(look(read(told("Alice", asked(state))), "main", T0)).toBe(state);
+    }
+  });
+
+  it("is busy elsewhere with another booth's call, and queued if ours waits", () => {
+    const four = asked("running", { call: call({ booth: "other" }) });
+    expect(look(read(told("Alice", four)), "main", T0)).toBe("elsewhere");
+    const halves = told("Alice", four);
+    const waiting = { ...halves, reported: { ...halves.reported, waiting: [call({ booth: "main" })] } };
+    expect(look(read(waiting), "main", T0)).toBe("queued");
+  });
+
+  it.each(["missed", "refused", "unavailable"])("says for 30 s that nobody is left after %s", (end) => {
+    expect(look(ended(end), "main", T0 + 29_000)).toBe("nobody");
+    expect(look(ended(end), "main", T0 + 30_000)).toBe("idle");
+    expect(look(ended(end), "other", T0)).toBe("idle");
+  });
+
+  it("says for 30 s who has it now", () => {
+    expect(look(ended("missed", { to: "staff-b" }), "main", T0 + 29_000)).toBe("passed");
+    expect(look(ended("missed", { to: "staff-b" }), "main", T0 + 30_000)).toBe("idle");
+  });
+
+  it("stays idle after a call that was answered, with its end beside it for 30 s", () => {
+    expect(look(ended("done"), "main", T0)).toBe("idle");
+    expect(ending(ended("done"), "main", T0 + 29_000)).toBe("done");
+    expect(ending(ended("done"), "main", T0 + 30_000)).toBe("");
+  });
+
+  it("of somebody who is away says so if a press found nobody", () => {
+    const four = asked("away", { why: "press", call: call({ end: "unavailable" }) });
+    expect(look(read(told("Alice", four)), "main", T0)).toBe("nobody");
+    expect(look(read(told("Alice", four)), "main", T0 + 30_000)).toBe("away");
+  });
+
+  it("does not bring up an old call when somebody comes back or goes away", () => {
+    for (const [state, why] of [
+      ["idle", "back"],
+      ["away", "away"],
+    ] as const) {
+      expect(look(read(told("Alice", asked(state, { why, call: call({ end: "missed" }) }))), "main", T0)).toBe(state);
+    }
+  });
+
+  it("has a shape and a tone of its own where it must be told apart", () => {
+    const faces = Object.values(LOOKS).map(({ icon, tone }) => `${icon} ${tone}`);
+    expect(new Set(faces).size).toBe(faces.length);
+  });
+});
+
+it("counts the waiting from the first press, and the way from the ok", () => {
+  const moved = read(told("Alice", asked("calling", { since: T0 + 60_000, call: call({ at: T0 }) })));
+  expect(countsFrom(moved, "calling")).toBe(T0);
+  expect(countsFrom(read(told("Alice", asked("running", { since: T0 + 5 }))), "running")).toBe(T0 + 5);
+  expect(countsFrom(moved, "elsewhere")).toBe(0);
+});
+
+it("shows the note only while somebody is on the way", () => {
+  const four = asked("running", { call: call({ note: "soon" }) });
+  expect(bubble(read(told("Alice", four)), "running")).toBe("soon");
+  expect(bubble(read(told("Alice", four)), "elsewhere")).toBe("");
+});
+
+describe("a booth", () => {
+  const people = (...all: [string, Halves][]) =>
+    new Map(all.map(([id, halves]): [string, Person] => [`staff-${id}`, read(halves, `staff-${id}`)]));
+  const things = (listed: string[], known: Map<string, Person>, missing: string[] = []) =>
+    places("main", listed, known, new Set(missing), T0).map(({ thing }) => thing);
+
+  it("lists staff things once, whatever else stands there", () => {
+    const staff = ["staff-b", 7, null, "staff-../x", "staff-+", "booth-a", "staff-b", { a: 1 }, "staff-a"] as never;
+    expect(booth(shadowOf({ version: 1, reported: { title: 7, staff } }))).toEqual({
+      title: "",
+      staff: ["staff-b", "staff-a"],
+    });
+    expect(
+      booth(
+        shadowOf(
+          boothHalves(
+            "t",
+            Array.from({ length: 300 }, (_, i) => `p${String(i)}`),
+          ),
+        ),
+      ).staff,
+    ).toHaveLength(200);
+  });
+
+  it("has an id of a certain form", () => {
+    expect(["main", "a", "2f-west_3"].filter(isBoothId)).toHaveLength(3);
+    expect(["", "A", "-a", "a/b", "+", "x".repeat(25), "受付"].filter(isBoothId)).toEqual([]);
+  });
+
+  it("shows its staff in order, keeps places for who is not known yet, and none for who does not exist", () => {
+    const known = people(["b", told("B")]);
+    expect(things(["staff-a", "staff-b"], known)).toEqual(["staff-a", "staff-b"]);
+    expect(things(["staff-a", "staff-b"], known, ["staff-a"])).toEqual(["staff-b"]);
+  });
+
+  it("shows others only while they have its call", () => {
+    const one = (four: JsonObject) => things([], people(["g", told("G", four)]));
+    expect(one(asked("calling"))).toEqual(["staff-g"]);
+    expect(one(asked("calling", { call: call({ booth: "other" }) }))).toEqual([]);
+    expect(one(asked("idle", { why: "done", call: call({ end: "done" }) }))).toEqual([]);
+    expect(one(asked("idle", { why: "missed", call: call({ end: "missed" }) }))).toEqual(["staff-g"]);
+  });
+
+  it("needs to know whom its calls went to", () => {
+    const passed = asked("idle", { why: "missed", call: call({ end: "missed", to: "staff-z" }) });
+    const known = people(["a", told("A", passed)], ["x", told("X", asked("idle", { call: call({ booth: "other" }) }))]);
+    expect([...wanted("main", ["staff-a"], known.values())]).toEqual(["staff-a", "staff-z"]);
+  });
+});
