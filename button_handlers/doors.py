@@ -104,6 +104,11 @@ def on_webhook(request: Request, services: Services) -> Answer:
 HTTP_DOORS: Final[Mapping[str, Door]] = {"/buttons/soracom": on_soracom, "/buttons/webhook": on_webhook}
 
 
+def is_press(topic: str) -> bool:
+    """Whether a message on this topic is a press."""
+    return bool(PRESS_TOPIC.fullmatch(topic) or IOTBUTTON_TOPIC.fullmatch(topic))
+
+
 def on_message(topic: str, payload: bytes, services: Services) -> Answer:
     """A message on one of ``TOPIC_FILTERS``; whoever may publish there may press.
 

@@ -1,7 +1,5 @@
 """``staffcall``: everything one does with the system, from the command line."""
 
-import os
-import sys
 import traceback
 from collections.abc import Sequence
 
@@ -57,8 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(error.format_message(), error.exit_code)
     except click.Abort:
         return _failed("interrupted", 130)
-    except BrokenPipeError:  # whoever read this has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
         return _failed(_words(error), 1)
     return 0

@@ -238,16 +238,15 @@ def add_staff(place: Place, new: NewStaff, *, coming: frozenset[str] = frozenset
     _only_one_with(place, new)
     if new.backup and new.backup not in coming and not _is_there(place, f"staff-{new.backup}"):
         raise Rejected(404, f"backup: there is no staff {new.backup}")
-    listed = _listed(_shadow(place, f"booth-{new.booth}"))
-    if new.thing.name not in listed:
-        _room_for_one(new.booth, listed)
+    booth = _shadow(place, f"booth-{new.booth}")
+    if new.thing.name not in _listed(booth):
+        _room_for_one(new.booth, _listed(booth))
     created = _create(place, new.thing)
-    repaired = [
-        _staff_shadow(place, new, fresh=created),
-        _booth(place, NewBooth(id=new.booth)),
-        _relist(place, new.booth, lambda names: [*names, new.thing.name]),
-    ]
-    return _done(created, any(repaired))
+    written = _staff_shadow(place, new, fresh=created)
+    if _booth(place, NewBooth(id=new.booth), booth):
+        written, booth = True, None
+    joined = _relist(place, new.booth, lambda names: [*names, new.thing.name], booth)
+    return _done(created, written or joined)
 
 
 def remove_staff(place: Place, id: str) -> Bereft:
@@ -332,7 +331,8 @@ def add_button(place: Place, new: NewButton) -> Done:
     for name, staff in (("staff", new.single), ("double", new.double), ("long", new.long)):
         if staff and not _is_there(place, f"staff-{staff}"):
             raise Rejected(404, f"{name}: there is no staff {staff}")
-    return _done(_create(place, new.thing), _booth(place, NewBooth(id=new.booth)))
+    created = _create(place, new.thing)
+    return _done(created, _booth(place, NewBooth(id=new.booth), _shadow(place, f"booth-{new.booth}")))
 
 
 def remove_button(place: Place, id: str) -> None:
@@ -363,7 +363,7 @@ def add_booth(place: Place, new: NewBooth) -> Done:
         Rejected: 409, for an id that is another booth's.
     """
     created = _create(place, new.thing)
-    repaired = _booth(place, new)
+    repaired = _booth(place, new, _shadow(place, new.thing.name))
     title = _title(_shadow(place, new.thing.name), new.id)
     if new.title and title != new.title:
         if title != new.id:
@@ -528,21 +528,23 @@ def _staff_shadow(place: Place, new: NewStaff, *, fresh: bool) -> bool:
     return True
 
 
-def _booth(place: Place, new: NewBooth) -> bool:
+def _booth(place: Place, new: NewBooth, shadow: Shadow | None) -> bool:
     """Make a booth that is not there, and give it a title if it has none; whether anything was missing."""
     created = not _is_there(place, new.thing.name)
     if created:
         place.things.create(new.thing)
-    if _title(_shadow(place, new.thing.name), ""):
+    if _title(shadow, ""):
         return created
     place.shadows.update(new.thing.name, reported={"title": new.title or new.id})
     return True
 
 
-def _relist(place: Place, booth: str, change: Callable[[list[str]], list[str]]) -> bool:
-    """Change a booth's list at the version that was read; whether there was anything to change."""
+def _relist(
+    place: Place, booth: str, change: Callable[[list[str]], list[str]], shadow: Shadow | None = None
+) -> bool:
+    """Change a booth's list at the version that was read (``shadow``, if it was); whether there was anything to change."""
     for _ in range(ATTEMPTS):
-        shadow = _shadow(place, f"booth-{booth}")
+        shadow = shadow or _shadow(place, f"booth-{booth}")
         listed = _listed(shadow)
         after = list(dict.fromkeys(change(listed)))
         if shadow is None or after == listed:
@@ -554,6 +556,7 @@ def _relist(place: Place, booth: str, change: Callable[[list[str]], list[str]]) 
         except Rejected as no:
             if no.code != 409:
                 raise
+            shadow = None
             time.sleep(random.uniform(0, 0.05))  # noqa: S311 - spreads writers, hides nothing
         else:
             return True

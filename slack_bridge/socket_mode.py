@@ -101,25 +101,25 @@ class SocketMode:
         return (LOOK_S, "") if client.is_connected() else (longer, "no WebSocket")
 
     def _heard(self, client: BaseSocketModeClient, request: SocketModeRequest) -> None:
-        if request.type == "slash_commands":  # the answer stands in the acknowledgement
-            _acknowledge(client, request, self._answer(request).body)
+        try:
+            answered = self._answer(request)
+        except Exception:  # not acknowledged: Slack sends it again
+            log.exception("Answering %s failed", request.type)
             return
-        _acknowledge(client, request)  # first of all: Slack gives us 3 s
-        answered = self._answer(request)
+        # Acknowledged when it is recorded, which takes milliseconds, and before it is answered, which may take 3 s.
+        # The answer to a slash command stands in the acknowledgement itself.
+        _acknowledge(client, request, answered.body if request.type == "slash_commands" else None)
         if answered.post and self._services.say:
             self._services.say(answered.post)
 
     def _answer(self, request: SocketModeRequest) -> Answer:
+        reader = READERS.get(request.type)
         try:
-            return (
-                READERS[request.type](request.payload, self._services)
-                if request.type in READERS
-                else Answer()
-            )
+            return reader(request.payload, self._services) if reader else Answer()
         except Rejected as no:
+            if no.code >= 500:
+                raise
             log.warning("Slack sent %s that we refuse: %s", request.type, no.message)
-        except Exception:  # slack_sdk would only tell its own log
-            log.exception("Answering %s failed", request.type)
         return Answer()
 
 

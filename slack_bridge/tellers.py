@@ -112,10 +112,9 @@ class WebhookTeller:
 
     def _send(self, text: str) -> None:
         response = _bounded(lambda: self._client.send_dict({"text": text}))
-        if (
-            response.status_code != 200 or response.body.strip() != "ok"
-        ):  # a portal's login page is a 200, too
-            raise _refused(response.status_code, response.body.strip(), response.headers)
+        body = response.body.strip()
+        if response.status_code != 200 or body != "ok":  # the login page of some Wi-Fi is a 200, too
+            raise _refused(response.status_code, body, response.headers)
 
 
 class BotTeller:

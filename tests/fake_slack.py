@@ -75,7 +75,7 @@ class FakeSlack:
         connected: how many WebSockets were opened so far.
     """
 
-    def __init__(self, port: int = 0, ws_port: int = 0) -> None:
+    def __init__(self) -> None:
         self.posts: list[Posted] = []
         self.refused = 0
         self.acks: list[dict[str, Any]] = []
@@ -85,12 +85,11 @@ class FakeSlack:
         self._sockets: list[ServerConnection] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._ports = (port, ws_port)
         self._ts = 0
 
     def __enter__(self) -> Self:
-        self._http = _Server(("127.0.0.1", self._ports[0]), _handler_of(self))
-        self._ws = serve(self._speak, "127.0.0.1", self._ports[1])
+        self._http = _Server(("127.0.0.1", 0), _handler_of(self))
+        self._ws = serve(self._speak, "127.0.0.1", 0)
         self._threads = [
             threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}),
             threading.Thread(target=self._ws.serve_forever),
@@ -117,11 +116,6 @@ class FakeSlack:
     def api_url(self) -> str:
         """The Web API, as ``SLACK_API_URL`` wants it."""
         return f"http://127.0.0.1:{self._http.server_port}/api/"
-
-    @property
-    def ports(self) -> tuple[int, int]:
-        """Of HTTP and of WebSockets, to start another one in the same place."""
-        return self._http.server_port, self._ws.socket.getsockname()[1]
 
     @property
     def texts(self) -> list[str]:
@@ -200,7 +194,7 @@ class FakeSlack:
 
     def _answer_other(self, path: str, headers: dict[str, str]) -> tuple[Next, bytes]:
         if path == "/api/apps.connections.open":
-            url = f"ws://127.0.0.1:{self.ports[1]}/link/?ticket=1"
+            url = f"ws://127.0.0.1:{self._ws.socket.getsockname()[1]}/link/?ticket=1"
             opened = json.dumps({"ok": True, "url": url}).encode()
             return Next(), opened if _bears(headers, APP_TOKEN) else INVALID_AUTH
         if path == "/api/auth.test":

@@ -268,6 +268,12 @@ class Running:
     def soon(self, work: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(work)
 
+    def narrow(self, wire: Wire) -> None:
+        """Let the system hold as little as it can of what goes to the only client there is."""
+        [door] = self.gateway._doors
+        door._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        wire._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
     def raw(self, version: int = 4) -> Wire:
         """A TCP connection that has said nothing yet."""
         return Wire(socket.create_connection((HOST, self.tcp)), version)
@@ -288,6 +294,7 @@ class Running:
             subprotocols=[Subprotocol("mqtt")],
             compression=None,
             proxy=None,
+            legacy=True,
         )
         return WebSocketWire(websocket, version)
 

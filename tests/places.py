@@ -56,8 +56,8 @@ def rest_place(folder: Path, *, throttle: bool = False) -> Iterator[Rest]:
     try:
         yield place
     finally:
-        # On the server's own thread, or it would wait a second for sockets that are gone.
+        server.task_dispatcher.shutdown()  # its threads first: they wake the loop when they are done
+        # On the loop's own thread, or it would wait a second for sockets that are gone.
         server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
         serving.join(10)
-        server.task_dispatcher.shutdown()
         store.close()

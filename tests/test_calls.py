@@ -397,4 +397,4 @@ class AnyHistory(RuleBasedStateMachine):
 
 
 TestAnyHistory = AnyHistory.TestCase
-TestAnyHistory.settings = settings(max_examples=150, stateful_step_count=30)
+TestAnyHistory.settings = settings(max_examples=60, stateful_step_count=25)

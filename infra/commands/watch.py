@@ -117,15 +117,16 @@ def watch(here: Here) -> None:
 def _follow(
     here: Here, client: Any, happenings: "queue.SimpleQueue[Happening]", screen: "Live | None"
 ) -> None:
-    board, was, linked = Board(), False, False
+    board = Board()
+    linked: bool | None = None  # None: not yet
     while True:
         match happenings.get():
             case Connected():
-                if was and not linked:
+                if linked is False:
                     click.echo("connected again", err=True)
-                was = linked = True
+                linked = True
                 board = _caught_up(here, client, board, screen) or _again(board, happenings)
-            case Lost(reason) if not was:
+            case Lost(reason) if linked is None:
                 raise click.ClickException(f"MQTT at {here.running.mqtt} does not let us in: {reason}")
             case Lost(reason) if linked:
                 linked = False

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from waitress import wasyncore
@@ -42,7 +43,8 @@ class HttpServer:
     def stop(self) -> None:
         """Accept nothing more, let what is being answered go out, and end."""
         self._stopping = True
-        self._server.pull_trigger()
+        with suppress(OSError):  # it has ended in this very moment
+            self._server.pull_trigger()
         self._thread.join()
 
     def _run(self) -> None:

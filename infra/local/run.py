@@ -89,10 +89,17 @@ def run(settings: Settings, *, demo: bool = False) -> None:
         signal.signal(number, lambda *_: stop.set())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    _spare_the_proxy()
     with ExitStack() as stack:
         addresses = start(settings, stack, demo=demo)
         print(_greeting(settings, addresses, demo=demo), flush=True)  # noqa: T201 - what whoever starts it reads
         stop.wait()
+
+
+def _spare_the_proxy() -> None:
+    """The way to this very machine never leads through a proxy; urllib, and so slack_sdk, would take it."""
+    spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    os.environ["no_proxy"] = ",".join(filter(None, (spared, "127.0.0.1,localhost,::1")))
 
 
 def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addresses:
@@ -275,8 +282,12 @@ class _Local:
             raise Rejected(answer.code, answer.body["message"])
 
     def published(self, topic: str, payload: bytes, qos: int, retain: bool) -> None:
-        """A publish over REST."""
+        """A publish over REST; the shadow service has taken what was meant for it already. A press is one here too."""
         self.gateway.publish_soon([Message(topic=topic, payload=payload, qos=qos, retain=retain)])
+        if button_doors.is_press(topic) and not retain:
+            answer = button_doors.on_message(topic, payload, self.button_services)
+            if answer.code >= 500:
+                raise Rejected(answer.code, answer.body["message"])
 
     # --- The start
 

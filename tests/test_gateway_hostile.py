@@ -1,0 +1,135 @@
+"""Whatever comes in by the sockets: the loop goes on, the log has no traceback, and memory stays bounded."""
+
+import os
+import random
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import suppress
+
+import mqtt_wire as wire
+import pytest
+from mqtt_wire import HOST, Running, Wire
+
+from infra.local.gateway import Message, limits
+
+
+@pytest.fixture
+def running(caplog: pytest.LogCaptureFixture) -> Iterator[Running]:
+    with Running() as running, running.device("sane", "pulse") as sane:
+        yield running
+        running.gateway.publish_soon([Message("pulse", b"still there")])
+        assert sane.message().payload == b"still there"
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR", "CRITICAL")]
+
+
+SOUND = [
+    wire.publish("t", b"x", 1),
+    wire.publish("$aws/things/x/shadow/get", b""),
+    wire.subscribe("t", "a/#"),
+    wire.unsubscribe("t"),
+    wire.puback(3),
+    wire.PINGREQ,
+    wire.DISCONNECT,
+]
+
+
+def attack(client: Wire, *packets: bytes) -> None:
+    """Send, whether or not anybody still listens, and wait until the gateway has had enough or is quiet."""
+    with client, suppress(OSError):
+        client.send(*packets)
+        client._sock.settimeout(0.02)
+        while client.receive():
+            pass
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_random_bytes_hurt_nobody(running: Running, version: int) -> None:
+    dice = random.Random(7)
+    for _ in range(40):
+        attack(running.raw(), dice.randbytes(dice.randrange(1, 400)))
+        attack(running.raw(), wire.connect(version=version), dice.randbytes(dice.randrange(1, 400)))
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_bent_packets_hurt_nobody(running: Running, version: int) -> None:
+    dice = random.Random(8)
+    for _ in range(60):
+        bent = bytearray(wire.connect(version=version) + b"".join(dice.choices(SOUND, k=4)))
+        for _ in range(dice.randrange(1, 4)):
+            bent[dice.randrange(len(bent))] = dice.randrange(256)
+        attack(running.raw(), bytes(bent))
+
+
+HANDSHAKE = (
+    b"GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+)
+
+
+def test_random_bytes_through_a_websocket_hurt_nobody(running: Running) -> None:
+    dice = random.Random(9)
+    for _ in range(60):
+        bent = bytearray(HANDSHAKE)
+        bent[dice.randrange(len(bent))] = dice.randrange(256)
+        for packets in (
+            bytes(bent),
+            HANDSHAKE + dice.randbytes(99),
+            HANDSHAKE + b"\x82\x84\0\0\0\0" + dice.randbytes(4),
+        ):
+            attack(Wire(socket.create_connection((HOST, running.ws))), packets)
+
+
+def test_packets_before_connect_are_not_even_read(running: Running) -> None:
+    for packet in SOUND:
+        with running.raw() as client:
+            client.send(packet)
+            assert client.closed()
+
+
+def test_clients_that_vanish_in_the_middle_of_a_word_hurt_nobody(running: Running) -> None:
+    whole = wire.connect(clean=False) + wire.subscribe("t") + wire.publish("t", b"x" * 300, 1)
+    for size in range(1, len(whole), 7):
+        with running.raw() as client:
+            # Closing with this set resets the connection.
+            client._sock.setsockopt(*RESET)
+            client.send(whole[:size])
+
+
+RESET = (1, 13, struct.pack("ii", 1, 0))  # SOL_SOCKET, SO_LINGER
+
+
+def test_a_stalled_reader_costs_no_more_memory_than_its_bounds(running: Running) -> None:
+    with running.device("stalled", "big") as stalled, running.device("pub") as pub:
+        stalled.send(wire.subscribe("big0", qos=0, packet_id=2))
+        assert stalled.read().first == 0x90
+        before = resident()
+        for i in range(600):
+            pub.send(wire.publish("big", b"x" * 100_000, 1), wire.publish("big0", b"x" * 100_000))
+            assert pub.read().first == 0x40, i
+        assert resident() - before < limits.MAX_QUEUED_BYTES + 24_000_000
+
+
+def resident() -> int:
+    """Bytes of memory this process has now."""
+    with open("/proc/self/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def test_many_who_stall_together_are_cut_off_together(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_QUEUED", 20)
+    clients = [running.device(f"c{i}", "$aws/events/#", "t") for i in range(60)]
+    running.gateway.publish_soon(Message("t", b"", qos=1) for _ in range(200))
+    for client in clients:
+        client.last_words()
+        client.drop()
+
+
+def test_a_slow_drip_of_one_large_packet_is_taken(running: Running) -> None:
+    with running.device("c", "big") as client:
+        packet = wire.publish("big", b"x" * 60_000, 1)
+        for i in range(0, len(packet), 1000):
+            client.send(packet[i : i + 1000])
+        assert {client.read().first, client.read().first} == {0x40, 0x32}
