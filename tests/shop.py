@@ -21,7 +21,8 @@ import boto3
 from botocore.config import Config
 
 from infra import running
-from infra.local.run import Addresses, start
+from infra.local.place import Addresses
+from infra.local.run import start
 from infra.settings import Settings
 from shadows.aws import AwsShadows, AwsThings
 from shadows.calls import Place
