@@ -50,11 +50,15 @@ def test_awss_own_shadow_client_gets_updates_and_follows(shop: Shop, device: mqt
     got = shadows.get_shadow(iotshadow.GetShadowRequest(thing_name="staff-hana")).result(10)
     assert got.state.reported["name"] == "花 Hana"
     deltas: list[Any] = []
+    listening = threading.Event()
     stream = shadows.create_shadow_delta_updated_stream(
         iotshadow.ShadowDeltaUpdatedSubscriptionRequest(thing_name="staff-hana"),
-        ServiceStreamOptions(incoming_event_listener=deltas.append),
+        ServiceStreamOptions(
+            incoming_event_listener=deltas.append, subscription_status_listener=lambda _: listening.set()
+        ),
     )
     stream.open()
+    assert listening.wait(10)
     shop.slack.always(status=500)
     shop.press()
     delta = until(lambda: deltas, "the delta")[0]
