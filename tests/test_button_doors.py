@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from button_handlers.blueprint import buttons
 from button_handlers.doors import BODY_LIMIT, Answer, Services, on_button, on_message
+from button_handlers.flask_doors import blueprint
 from shadows.calls import read
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Thing
@@ -50,7 +50,7 @@ class Doors:
         self.noted: list[tuple[str, int, str]] = []
         self.services = Services(place=self.shop.place, unknown=self, token=TOKEN, beam_key=BEAM_KEY)
         app = Flask(__name__)
-        app.register_blueprint(buttons(self.services))
+        app.register_blueprint(blueprint(self.services))
         self.client = app.test_client()
 
     def register(self, button: str, **attributes: str) -> None:
@@ -138,6 +138,9 @@ def test_the_button_remembers_its_battery_and_its_last_call(doors: Doors) -> Non
     call = doors.post("/buttons/webhook", {**PRESS, "battery": 0.75}, **BEARER).body["call"]
     reported = doors.shop.shadows.get("button-demo").reported
     assert reported == {"battery": 0.75, "click": "SINGLE", "at": doors.shop.now, "lastCall": call}
+    doors.shop.now += 1000
+    assert doors.post("/buttons/webhook", PRESS, **BEARER).body["repeat"] is True
+    assert doors.shop.shadows.get("button-demo").reported == reported
     doors.shop.now += 5000
     doors.post("/buttons/webhook", PRESS, **BEARER)
     assert doors.shop.shadows.get("button-demo").reported == {**reported, "at": doors.shop.now}
@@ -285,7 +288,7 @@ def test_the_token_is_taken_in_each_of_its_three_places(doors: Doors) -> None:
 def test_an_empty_token_opens_nothing(doors: Doors) -> None:
     shut = Services(place=doors.shop.place, unknown=doors, token="")
     app = Flask(__name__)
-    app.register_blueprint(buttons(shut))
+    app.register_blueprint(blueprint(shut))
     client = app.test_client()
     for headers in ({}, {"X-Staffcall-Token": ""}, {"Authorization": "Bearer "}):
         assert client.post("/buttons/webhook", json=PRESS, headers=headers).status_code == 401

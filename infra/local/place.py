@@ -21,7 +21,7 @@ from flask import Blueprint
 
 import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
-from button_handlers.blueprint import buttons as button_blueprint
+from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import running
 from infra.local import history, unknown
 from infra.local.deliverer import Deliverer

@@ -142,19 +142,21 @@ class Connection:
         try:
             for _ in range(limits.MAX_BURST):
                 if self._held:
-                    self._wait()
-                    return
+                    break
                 packet = self._decoder.next()
                 if packet is None:
                     self._outlet.resume()
                     return
                 _HANDLERS[type(packet)](self, packet)
-            self._rest(0)
+            self._wait()
         except ProtocolError as wrong:
             self._refuse(wrong)
 
     def _wait(self) -> None:
-        if not self._ended:
+        """Whoever holds us wakes us; after a burst that is the next turn of the loop."""
+        if not self._held:
+            self._rest(0)
+        elif not self._ended:
             self._outlet.pause()
 
     def _rest(self, seconds: float) -> None:
@@ -177,12 +179,14 @@ class Connection:
             self._work()
 
     def _flush(self) -> None:
-        if self._output:
-            output = b"".join(self._output)
-            self._output.clear()
-            self._output_bytes = 0
-            self.congested = self._stalled
-            self._outlet.write(output)
+        if not self._output:
+            return
+        output = b"".join(self._output)
+        self._output.clear()
+        self._output_bytes, was_congested, self.congested = 0, self.congested, self._stalled
+        self._outlet.write(output)
+        if was_congested and self._session:
+            self._session.pump()
 
     # CONNECT
 

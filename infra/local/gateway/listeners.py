@@ -45,11 +45,8 @@ class TcpDoor(asyncio.Protocol):
         self._doors.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
-            return  # read to the end all the same: closing over unread bytes would destroy our last words
-        if self._transport.get_write_buffer_size() > limits.MAX_STALLED:
-            self._transport.abort()  # it asks, and never reads the answers
-        else:
+        # While closing we read on all the same: closing over unread bytes would destroy our last words.
+        if not self._closing:
             self._take(data)
 
     def pause_writing(self) -> None:
@@ -58,18 +55,26 @@ class TcpDoor(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._connection.stall(False)
 
+    def eof_received(self) -> None:
+        """The client says no more; asyncio closes once our output is taken, which may be never."""
+        if not self._closing:
+            self._linger()
+
     def connection_lost(self, _error: Exception | None) -> None:
         if self._closing:
             self._closing.cancel()
-        self._connection.lost()
         self._doors.remove(self)
         self._gone.set_result(None)
+        self._connection.lost()
 
     # What the connection calls
 
     def write(self, packets: bytes) -> None:
-        if not self._closing:
-            self._transport.write(packets)
+        if self._closing:
+            return
+        self._transport.write(packets)
+        if self._transport.get_write_buffer_size() > limits.MAX_STALLED:
+            self._transport.abort()  # it asks, and never reads the answers
 
     def pause(self) -> None:
         self._transport.pause_reading()
@@ -78,12 +83,14 @@ class TcpDoor(asyncio.Protocol):
         self._transport.resume_reading()
 
     def close(self) -> None:
-        if self._closing or self._transport.is_closing():
-            return
+        if not self._closing:
+            self._linger()
+            with suppress(OSError):  # the other side may have closed in this very moment
+                self._transport.write_eof()
+            self.resume()
+
+    def _linger(self) -> None:
         self._closing = asyncio.get_running_loop().call_later(limits.LINGER_S, self._transport.abort)
-        with suppress(OSError):  # the other side may have closed in this very moment
-            self._transport.write_eof()
-        self.resume()
 
     # What the gateway calls
 

@@ -178,8 +178,7 @@ class Session:
     def _deliver_once(self, outgoing: Outgoing, link: Link | None) -> None:
         if link is None:
             return  # as on AWS, only QoS 1 is kept for the absent
-        packet = outgoing.wire(link.version, 0).head
-        if link.congested or len(packet) > link.max_packet:
+        if link.congested or len(packet := outgoing.wire(link.version, 0).head) > link.max_packet:
             self._tally.dropped += 1
         else:
             self._tally.sent += 1

@@ -6,9 +6,9 @@ from flask.typing import ResponseReturnValue
 from button_handlers.doors import BODY_LIMIT, Door, Request, Services, on_soracom, on_webhook
 
 
-def buttons(services: Services) -> Blueprint:
+def blueprint(services: Services) -> Blueprint:
     """``POST /buttons/soracom``, and ``/buttons/webhook`` by POST, or by GET for what can only call a URL."""
-    blueprint = Blueprint("buttons", __name__)
+    doors = Blueprint("buttons", __name__)
 
     def through(door: Door) -> ResponseReturnValue:
         # One byte more than is allowed tells that there is too much, without reading all of it.
@@ -16,12 +16,12 @@ def buttons(services: Services) -> Blueprint:
         answer = door(Request.of(dict(request.headers), request.args.to_dict(), body), services)
         return answer.body, answer.code
 
-    @blueprint.post("/buttons/soracom")
+    @doors.post("/buttons/soracom")
     def soracom() -> ResponseReturnValue:
         return through(on_soracom)
 
-    @blueprint.route("/buttons/webhook", methods=["GET", "POST"])
+    @doors.route("/buttons/webhook", methods=["GET", "POST"])
     def webhook() -> ResponseReturnValue:
         return through(on_webhook)
 
-    return blueprint
+    return doors
