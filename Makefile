@@ -1,7 +1,7 @@
 # make run    everything local, with a demo booth
 # make test   all tests, with what they need
 # make check  formatter, linter, types, import rules, the pages' checks
-# make soak   the long fault campaigns; make bench: the figures
+
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)

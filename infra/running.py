@@ -19,7 +19,7 @@ class Running:
         pid: of the process.
         data: its data folder (``<data>/demo`` for ``--demo``), absolute.
         http, aws: base addresses without a final slash, such as ``http://127.0.0.1:8080``.
-        mqtt: ``host:port`` of MQTT over TCP; "" where the broker is an external one.
+        mqtt: ``host:port`` of MQTT over TCP.
     """
 
     pid: int

@@ -16,6 +16,7 @@ from websockets.sync.client import connect as open_websocket
 from websockets.typing import Subprotocol
 
 from infra.local.gateway import Gateway
+from infra.local.http import bind
 
 HOST = "127.0.0.1"
 T = TypeVar("T")
@@ -143,6 +144,10 @@ class Wire:
     def drop(self) -> None:
         self._sock.close()
 
+    def hang_up(self) -> None:
+        """Say no more, and keep the socket."""
+        self._sock.shutdown(socket.SHUT_WR)
+
     def send(self, *packets: bytes) -> None:
         self._sock.sendall(b"".join(packets))
 
@@ -241,12 +246,12 @@ class Running:
     def __init__(self, **how: Any) -> None:
         self.gateway = Gateway(**{"throttle": False} | how)
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.tcp = self.call(self.gateway.listen_tcp(HOST, 0))
-        self.ws = self.call(self.gateway.listen_websocket(HOST, 0))
+        self.tcp = self.call(self.gateway.listen_tcp(bind(HOST, 0)))
+        self.ws = self.call(self.gateway.listen_websocket(bind(HOST, 0)))
         return self
 
     def __exit__(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,14 +18,15 @@ import pytest
 
 from infra import running
 from infra.cli import main
+from infra.commands import here
 from infra.commands.report import calls
 from infra.commands.table import plain
 from infra.local.run import start
 from infra.settings import Settings, known_tokens
-from tests.test_button_doors import jwt
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = [sys.executable, "-c", "import sys; from infra.cli import main; sys.exit(main())"]
+CLIENTS = here._clients
 NO_PORTS = {f"STAFFCALL_{name}_PORT": "0" for name in ("HTTP", "WS", "MQTT", "AWS")}
 
 
@@ -53,6 +55,7 @@ def place(folder: Path) -> Iterator[Path]:
         patch.setenv("STAFFCALL_DATA", str(folder / "data"))
         settings = Settings.from_env({**os.environ, **NO_PORTS, "STAFFCALL_THROTTLE": "off"})
         start(settings, stack)
+        patch.setattr(here, "_clients", cache(CLIENTS))  # boto3 takes long to read its models
         yield folder
 
 
@@ -332,6 +335,7 @@ def test_a_bad_setting_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
 def test_nobodys_aws_profile_or_proxy_has_a_say_in_the_local_place(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(here, "_clients", CLIENTS)
     monkeypatch.setenv("AWS_PROFILE", "not-there")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
@@ -340,10 +344,11 @@ def test_nobodys_aws_profile_or_proxy_has_a_say_in_the_local_place(
 
 
 def test_the_same_commands_act_on_aws(cli: Cli, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = running.read(place / "data")
-    assert here
+    monkeypatch.setattr(here, "_clients", CLIENTS)
+    there = running.read(place / "data")
+    assert there
     for name, value in {
-        "AWS_ENDPOINT_URL": here.aws,
+        "AWS_ENDPOINT_URL": there.aws,
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
         "AWS_REGION": "ap-northeast-1",
@@ -365,12 +370,12 @@ def test_the_doors_of_the_running_place_take_a_soracom_button(cli: Cli, place: P
 
     cli("staff", "add", "sim", "--name", "Sim")
     cli("button", "add", "440520000000001", "--staff", "sim")
-    here = running.read(place / "data")
-    assert here
+    there = running.read(place / "data")
+    assert there
     token = known_tokens(Settings(data=place / "data")).button
-    headers = {"x-soracom-token": jwt({"imsi": "440520000000001"}), "Authorization": f"Bearer {token}"}
+    headers = {"x-soracom-imsi": "440520000000001", "Authorization": f"Bearer {token}"}
     request = urllib.request.Request(
-        f"{here.http}/buttons/soracom",
+        f"{there.http}/buttons/soracom",
         data=bytes.fromhex("4d010351"),
         headers={**headers, "Content-Type": "application/octet-stream"},
     )

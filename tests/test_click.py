@@ -83,6 +83,11 @@ def test_a_frame_with_an_unknown_click_is_refused_naming_the_three() -> None:
         soracom.from_frame(IMSI, bytes([0x4D, 4, 0, 0x51]))
 
 
+def test_a_frame_with_an_unknown_battery_is_refused() -> None:
+    with pytest.raises(Rejected, match="battery: expected 0 to 3, got 4"):
+        soracom.from_frame(IMSI, bytes([0x4D, 1, 4, 0x52]))
+
+
 def test_parsed_json_is_a_click_and_an_integer_battery_is_a_full_one() -> None:
     single = soracom.from_document(IMSI, sample("soracom_button_parsed_single"))
     assert single == soracom_click(ClickType.SINGLE, 1.0)

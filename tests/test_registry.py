@@ -228,6 +228,22 @@ def test_many_added_at_once_are_all_on_the_list(shop: Shop) -> None:
     assert sorted(listed(shop)) == sorted(f"staff-{name}" for name in names)
 
 
+def test_who_joined_between_our_reading_and_our_writing_stays_on_the_list(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add(shop, "hana")
+    update, others = shop.shadows.update, iter(["ken", "abe"])
+
+    def late(thing: str, *, version: int | None = None, **more: Any) -> int:
+        if thing == "booth-main" and (other := next(others, None)):
+            update(thing, reported={"staff": [*listed(shop), f"staff-{other}"]})
+        return update(thing, version=version, **more)
+
+    monkeypatch.setattr(shop.shadows, "update", late)
+    assert add(shop, "yuki") is Done.ADDED
+    assert listed(shop) == ["staff-hana", "staff-ken", "staff-abe", "staff-yuki"]
+
+
 def test_nonsense_on_a_booths_list_does_not_stop_the_next_one(shop: Shop) -> None:
     shop.shadows.update("booth-main", reported={"title": 5, "staff": "nobody"})
     assert add(shop, "hana") is Done.ADDED

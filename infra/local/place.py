@@ -236,13 +236,8 @@ class LocalPlace:
             self.gateway.hook(topic_filter, self.asked)
         for topic_filter in button_doors.TOPIC_FILTERS:
             self.gateway.hook(topic_filter, self.pressed)
-        for variable, listen in (
-            ("STAFFCALL_MQTT_PORT", self.gateway.listen_tcp),
-            ("STAFFCALL_WS_PORT", self.gateway.listen_websocket),
-        ):
-            name = self.sockets[variable].getsockname()[:2]
-            self.sockets[variable].close()
-            self.loop.call(listen(*name))
+        self.loop.call(self.gateway.listen_tcp(self.sockets["STAFFCALL_MQTT_PORT"]))
+        self.loop.call(self.gateway.listen_websocket(self.sockets["STAFFCALL_WS_PORT"]))
         self.stack.callback(lambda: self.loop.call(self.gateway.close()))
 
     def _listen_http(self, more: tuple[Blueprint, ...]) -> None:

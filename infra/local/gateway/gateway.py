@@ -1,6 +1,7 @@
 """The device gateway: the broker and its listeners as one thing, for the rest of the place."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -92,29 +93,20 @@ class Gateway:
             refused=tally.refused,
         )
 
-    async def listen_tcp(self, host: str, port: int) -> int:
-        """Let devices in; the answer is the port, which the system chooses for 0.
+    async def listen_tcp(self, bound: socket.socket) -> int:
+        """Let devices in on a bound socket; the answer is its port."""
+        return await self._listen(partial(TcpDoor, self._broker, self._devices, self._doors), bound)
 
-        Raises:
-            OSError: if the address cannot be had.
-        """
-        return await self._listen(partial(TcpDoor, self._broker, self._devices, self._doors), host, port)
+    async def listen_websocket(self, bound: socket.socket) -> int:
+        """Let kiosks in at ``/mqtt`` on a bound socket; the answer is its port."""
+        return await self._listen(partial(WebSocketDoor, self._broker, self._kiosks, self._doors), bound)
 
-    async def listen_websocket(self, host: str, port: int) -> int:
-        """Let kiosks in at ``/mqtt``; the answer is the port, which the system chooses for 0.
-
-        Raises:
-            OSError: if the address cannot be had.
-        """
-        return await self._listen(partial(WebSocketDoor, self._broker, self._kiosks, self._doors), host, port)
-
-    async def _listen(self, door: Callable[[], asyncio.Protocol], host: str, port: int) -> int:
+    async def _listen(self, door: Callable[[], asyncio.Protocol], bound: socket.socket) -> int:
         self._loop = asyncio.get_running_loop()
-        server = await self._loop.create_server(
-            door, host, port, backlog=1024
-        )  # a hall of kiosks after a power cut
+        # A long queue: a hall of kiosks comes at once after a power cut.
+        server = await self._loop.create_server(door, sock=bound, backlog=1024)
         self._servers.append(server)
-        return int(server.sockets[0].getsockname()[1])
+        return int(bound.getsockname()[1])
 
     async def close(self) -> None:
         """Stop listening and end every connection; no socket, task or alarm is left."""

@@ -45,9 +45,7 @@ class TcpDoor(asyncio.Protocol):
         self._doors.add(self)
 
     def data_received(self, data: bytes) -> None:
-        # While closing we read on all the same: closing over unread bytes would destroy our last words.
-        if not self._closing:
-            self._take(data)
+        self._connection.received(data)
 
     def pause_writing(self) -> None:
         self._connection.stall(True)
@@ -87,7 +85,7 @@ class TcpDoor(asyncio.Protocol):
             self._linger()
             with suppress(OSError):  # the other side may have closed in this very moment
                 self._transport.write_eof()
-            self.resume()
+            self.resume()  # closing over unread bytes would destroy our last words on their way
 
     def _linger(self) -> None:
         self._closing = asyncio.get_running_loop().call_later(limits.LINGER_S, self._transport.abort)
@@ -98,9 +96,6 @@ class TcpDoor(asyncio.Protocol):
         """End the connection, and wait until its socket is closed."""
         self._connection.shut_down()
         await self._gone
-
-    def _take(self, data: bytes) -> None:
-        self._connection.received(data)
 
 
 class WebSocketDoor(TcpDoor):
@@ -120,7 +115,7 @@ class WebSocketDoor(TcpDoor):
     def close(self) -> None:
         self._fail(CloseCode.NORMAL_CLOSURE)
 
-    def _take(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
         self._websocket.receive_data(data)
         packets = b"".join(map(self._content, self._websocket.events_received()))
         self._pass_on()
