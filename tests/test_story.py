@@ -11,7 +11,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
-from tests.fake_slack import FakeSlack
+from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 from tests.shop import BEAM_KEY, BUTTON_TOKEN, Process, Shop, get, post, until, with_settings
 
 
@@ -197,6 +197,50 @@ def test_an_unknown_button_is_named_and_kept_for_the_installer(shop: Shop) -> No
     shop.press("who")
     (kept,) = shop.admin("/admin/api/unknown-buttons")["buttons"]
     assert (kept["button"], kept["door"], kept["count"]) == ("who", "webhook", 2)
+
+
+def test_with_a_slack_app_it_needs_no_public_address(tmp_path: Path, slack: FakeSlack) -> None:
+    app = {
+        "slack_webhook_url": "",
+        "slack_bot_token": BOT_TOKEN,
+        "slack_app_token": APP_TOKEN,
+        "slack_channel": "C0CALLS",
+        "slack_api_url": slack.api_url,
+        "quiet_s": 0.0,
+    }
+    with Shop(tmp_path / "data", slack, **app) as shop:
+        shop.furnish()
+        shop.press(id="1")
+        first = until(lambda: slack.posts, "the mention")[0]
+        assert (first.channel, first.thread, "<@U0HANA>" in first.text) == ("C0CALLS", "", True)
+        until(lambda: slack.connected, "Socket Mode")
+        for ack in range(1, 3):  # Slack sends it again if our acknowledgement was lost
+            slack.send(message("U0HANA", "ok, 2 min", "1730520930.000100", first.ts, f"e{ack}"))
+            slack.wait_for(lambda ack=ack: len(slack.acks) == ack)
+        assert (shop.state("hana"), shop.asked("hana")["call"]["note"]) == ("running", "2 min")
+        answer = until(lambda: slack.posts[1:], "the answer")[0]
+        assert answer.thread == first.ts
+        shop.press(id="2")
+        again = until(lambda: slack.posts[2:], "the second mention")[0]
+        assert again.thread == first.ts
+
+
+def message(user: str, text: str, ts: str, thread: str, envelope: str) -> dict[str, object]:
+    event = {
+        "type": "message",
+        "channel": "C0CALLS",
+        "user": user,
+        "text": text,
+        "ts": ts,
+        "thread_ts": thread,
+    }
+    payload = {"type": "event_callback", "event_id": "Ev1", "event": event}
+    return {
+        "envelope_id": envelope,
+        "type": "events_api",
+        "payload": payload,
+        "accepts_response_payload": False,
+    }
 
 
 # Slack fails.

@@ -15,19 +15,20 @@ const PHONE_TILE = 132;
 const NAME_SHARE = 0.42; // of the height of a tile's text
 const USUAL_NAME = 5.5; // in em
 
-/** As many columns as make the letters of a usual name largest. */
+/** As many columns as make the letters of a usual name largest, with few places left empty. */
 export function grid(count: number, width: number, height: number): Grid {
   const cells = Math.max(1, count);
   const phone = width < PHONE_WIDTH;
   const gap = phone ? 10 : clamped(Math.min(width, height) / (14 * Math.sqrt(cells)), 6, 24);
   const tiles = Array.from({ length: phone ? 1 : cells }, (_, index) => {
     const [columns, rows] = [index + 1, Math.ceil(cells / (index + 1))];
-    return { columns, width: (width - gap * (columns - 1)) / columns, height: (height - gap * (rows - 1)) / rows };
+    const tile = { width: (width - gap * (columns - 1)) / columns, height: (height - gap * (rows - 1)) / rows };
+    const filled = cells / (columns * rows); // a hole in the wall costs something
+    return { columns, ...tile, worth: usual(face(tile.width, tile.height)) * filled };
   });
-  const letters = (tile: Box) => usual(face(tile.width, tile.height));
-  const best = tiles.reduce((left, right) => (letters(right) > letters(left) ? right : left));
+  const { columns, ...best } = tiles.reduce((left, right) => (right.worth > left.worth ? right : left));
   const scrolls = phone && best.height < PHONE_TILE;
-  return { ...best, height: scrolls ? PHONE_TILE : best.height, gap, scrolls };
+  return { columns, width: best.width, height: scrolls ? PHONE_TILE : best.height, gap, scrolls };
 }
 
 const clamped = (value: number, least: number, most: number) => Math.round(Math.min(most, Math.max(least, value)));

@@ -104,20 +104,28 @@ export function look(person: Person, booth: string, now: number): Look {
   return UNANSWERED.has(call.end) ? "nobody" : state;
 }
 
-/** How a call of this booth ended, for as long as that is shown; "" otherwise. */
+/** How the last call of this booth ended, beside an idle look; "" otherwise. */
 export const ending = (person: Person, booth: string, now: number): End =>
-  person.call.booth === booth && endedJustNow(person, now) ? person.call.end : "";
+  look(person, booth, now) === "idle" && person.call.booth === booth && endedJustNow(person, now)
+    ? person.call.end
+    : "";
 
 /** Since when the visitor has been waiting, or the person has been on the way; 0 where time says nothing. */
-export function countsFrom(person: Person, look: Look): number {
-  // a call that was handed over is younger than the visitor's waiting
-  if (look === "calling") return Math.min(person.call.at || person.since, person.since);
-  return look === "running" ? person.since : 0;
+export function countsFrom({ call, since }: Person, look: Look): number {
+  if (look === "calling") return Math.min(call.at || since, since); // a call that moved is older than its state
+  return look === "running" ? since : 0;
 }
+
+/** How often the visitor pressed, where that is worth a word; else 0. */
+export const presses = ({ call }: Person, look: Look) => (look === "calling" && call.count > 1 ? call.count : 0);
 
 /** The speech bubble: what the person told the visitor. */
 export const bubble = ({ call }: Person, look: Look) => (look === "running" ? call.note : "");
 
+/** What the person does here, where the tile has not more to say than that. */
+export const role = (person: Person, look: Look) => (WORDY.has(look) || bubble(person, look) ? "" : person.role);
+
+const WORDY: ReadonlySet<Look> = new Set(["queued", "passed", "nobody"]);
 const BUSY: ReadonlySet<State> = new Set(["calling", "running"]);
 const UNANSWERED: ReadonlySet<End> = new Set(["missed", "refused", "unavailable"]);
 

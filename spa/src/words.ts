@@ -1,5 +1,5 @@
 /** Every word that a screen says, one table a language. */
-import type { End, Look } from "./staff";
+import type { End, Look, Person } from "./staff";
 
 export interface Words {
   /** What a tile says, to be read from five metres. */
@@ -11,9 +11,8 @@ export interface Words {
   readonly passedTo: (name: string) => string;
   readonly presses: (count: number) => string;
   readonly live: string;
-  readonly connecting: string;
   readonly lost: (asOf: string) => string;
-  readonly neverLive: string;
+  readonly connecting: string;
   readonly noBooth: (id: string) => string;
   readonly noBoothHow: string;
   readonly noStaff: string;
@@ -55,9 +54,8 @@ const en: Words = {
   passedTo: (name) => `Passed to ${name}`,
   presses: (count) => `pressed ${String(count)} times`,
   live: "Live",
-  connecting: "Connecting…",
   lost: (asOf) => `No connection. This is how things stood at ${asOf}.`,
-  neverLive: "No connection to the server yet. Trying again…",
+  connecting: "Connecting to the server…",
   noBooth: (id) => `Booth “${id}” does not exist yet`,
   noBoothHow: "It appears here as soon as it is made:",
   noStaff: "Nobody is on this booth's list yet",
@@ -99,15 +97,18 @@ const ja: Words = {
   passedTo: (name) => `${name} に引き継ぎました`,
   presses: (count) => `${String(count)}回目の呼び出し`,
   live: "接続中",
-  connecting: "接続しています…",
   lost: (asOf) => `通信が切れています。${asOf} 時点の表示です。`,
-  neverLive: "サーバーにつながりません。接続を続けています…",
+  connecting: "サーバーに接続しています…",
   noBooth: (id) => `窓口「${id}」はまだありません`,
   noBoothHow: "登録されると、すぐここに表示されます。",
   noStaff: "この窓口の担当者はまだ登録されていません",
   noStaffHow: "登録されると、すぐここに表示されます。",
   said: (name, what) => `${name}、${what}`,
 };
+
+/** What a tile says of somebody. */
+export const sentence = (words: Words, { call }: Person, look: Look, nameOf: (thing: string) => string) =>
+  look === "passed" ? words.passedTo(nameOf(call.to)) : words.look[look];
 
 export const LANGUAGES = { ja, en } as const;
 export type Language = keyof typeof LANGUAGES;

@@ -62,6 +62,16 @@ it("a busy service is asked again, later each time, and never later than 8 s", (
   expect(gets).toHaveLength(1);
   vi.advanceTimersByTime(200);
   expect(gets).toHaveLength(2);
+  for (const [tries, least] of [
+    [2, 250],
+    [3, 500],
+  ] as const) {
+    asking.again("staff-0");
+    vi.advanceTimersByTime(least - 1);
+    expect(gets).toHaveLength(tries);
+    vi.advanceTimersByTime(least + 1);
+    expect(gets).toHaveLength(tries + 1);
+  }
   expect([0, 1, 2, 20].map((tries) => backOffMs(tries, 1))).toEqual([250, 500, 1000, 8000]);
   expect(backOffMs(0, 0)).toBe(125);
 });

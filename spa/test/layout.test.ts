@@ -26,6 +26,11 @@ describe.each(WALLS)("a wall of %i by %i", (width, height) => {
   });
 });
 
+it("three people fill a wall without a hole", () => {
+  expect(grid(3, 1920, 980).columns).toBe(3);
+  expect(grid(4, 1920, 980).columns).toBe(2);
+});
+
 it("a phone scrolls rather than shrinking", () => {
   expect(grid(4, 366, 780)).toMatchObject({ columns: 1, scrolls: false });
   expect(grid(12, 366, 780)).toMatchObject({ columns: 1, scrolls: true, height: 132 });

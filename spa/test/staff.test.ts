@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { booth, isBoothId, places, wanted } from "../src/booth";
 import { heard, type JsonObject, type Shadow } from "../src/shadow";
-import { bubble, countsFrom, ending, look, LOOKS, person, type Person } from "../src/staff";
+import { bubble, countsFrom, ending, look, LOOKS, person, role, type Person } from "../src/staff";
 import { asked, booth as boothHalves, call, got, T0, told, type Halves } from "./service";
 
 const shadowOf = (halves: Halves) => (heard(...got("staff-a", halves)) as { shadow: Shadow }).shadow;
@@ -101,6 +101,12 @@ it("shows the note only while somebody is on the way", () => {
   const four = asked("running", { call: call({ note: "soon" }) });
   expect(bubble(read(told("Alice", four)), "running")).toBe("soon");
   expect(bubble(read(told("Alice", four)), "elsewhere")).toBe("");
+});
+
+it("leaves the role out where more important words need the room", () => {
+  const halves = told("Alice", asked("running", { call: call({ note: "soon" }) }));
+  const alice = read({ ...halves, reported: { ...halves.reported, role: "Sales" } });
+  expect([role(alice, "idle"), role(alice, "running"), role(alice, "nobody")]).toEqual(["Sales", "", ""]);
 });
 
 describe("a booth", () => {

@@ -6,7 +6,7 @@ const said = (words: Words) => [
   ...Object.values(words.look),
   ...Object.values(words.short),
   ...Object.entries(words.ending).map(([end, text]) => (end === "" ? "nothing" : text)),
-  ...[words.live, words.lost("12:00"), words.neverLive, words.noBooth("main"), words.noBoothHow],
+  ...[words.live, words.lost("12:00"), words.connecting, words.noBooth("main"), words.noBoothHow],
   ...[words.noStaff, words.noStaffHow, words.passedTo("X"), words.presses(2), words.said("X", "Y")],
 ];
 
