@@ -201,10 +201,10 @@ def _soracom_click(request: Request) -> Click | Ignored:
 
 
 def _webhook_click(request: Request) -> Click:
+    if "button-serial-number" in request.headers:  # whatever body its user typed into the app
+        return flic.from_request(request.headers, request.query)
     if request.body:
         return generic.from_document(document_of(request.body))
-    if "button-serial-number" in request.headers:
-        return flic.from_request(request.headers, request.query)
     return generic.from_query(request.query)
 
 

@@ -43,12 +43,14 @@ class Place:
 
     Attributes:
         clock: milliseconds since 1970.
+        wake: told of a person whose event came again: if Slack has not heard of it yet, now is a time to try.
     """
 
     shadows: Shadows
     things: Things
     clock: Callable[[], int]
     timing: Timing = field(default_factory=Timing)
+    wake: Callable[[str], None] = field(default=lambda _thing: None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
     def decide(staff: Staff) -> tuple[JsonObject, tuple[Outcome, bool]]:
         now = place.clock()
         if repeats(staff, event, now):
-            return {}, (_outcome(thing, staff, staff, event, repeat=True), False)
+            return {}, (_taken_before(place, thing, staff, event), False)
         taken = _passed_on(place, thing, staff, event)
         after = step(staff, event, now, taken.thing if taken else "")
         outcome = taken if taken and event.call else _outcome(thing, staff, after, event)
@@ -130,6 +132,8 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
     outcome, others_wait = rewrite(place, thing, decide)
     if others_wait:
         take_next(place, thing)
+    if outcome.repeat:
+        place.wake(outcome.thing)
     return outcome
 
 
@@ -160,6 +164,15 @@ def _outcome(thing: str, before: Staff, after: Staff, event: Event, *, repeat: b
     return Outcome(
         thing=thing, before=before.state, state=after.state, call=call, repeat=repeat, changed=changed
     )
+
+
+def _taken_before(place: Place, thing: str, staff: Staff, event: Event) -> Outcome:
+    """What an event came to when it was taken; a press that was passed on, with the one who took it."""
+    if event.call and not staff.has_call_of(event.call.booth):
+        for backup, other in _backups(place, thing, event.call.tried):
+            if repeats(other, event, place.clock()):
+                return _outcome(backup, other, other, event, repeat=True)
+    return _outcome(thing, staff, staff, event, repeat=True)
 
 
 def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome | None:

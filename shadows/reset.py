@@ -10,6 +10,7 @@ from shadows.shadow import JsonObject
 from shadows.staff import BUSY, CallEvent, Event, Staff, StaffState
 
 EXPIRES_AFTER_MS: Final = 600_000
+A_YEAR_S: Final = 31_536_000  # longer is a slip, and more than an alarm can hold
 _FIELD: Final = {StaffState.CALLING: "callingSeconds", StaffState.RUNNING: "runningSeconds"}
 
 
@@ -62,7 +63,8 @@ def _booth_seconds(place: Place, staff: Staff) -> float | None:
         said = place.shadows.get(f"booth-{staff.call.booth}").reported.get(_FIELD[staff.state])
     except Rejected:  # no such booth, or a name that cannot be one: the usual time holds
         return None
-    return said if isinstance(said, int | float) and not isinstance(said, bool) and said > 0 else None
+    usable = isinstance(said, int | float) and not isinstance(said, bool) and 0 < said <= A_YEAR_S
+    return said if usable else None
 
 
 def ring(place: Place, alarm: Alarm) -> int | None:

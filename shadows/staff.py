@@ -16,6 +16,7 @@ from ulid import ULID
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadow
 
+LARGEST: Final = 2**53  # as far as JSON's numbers are whole everywhere
 SEEN_KEPT: Final = 16
 WAITING_KEPT: Final = 8
 UNTOLD_FOR_MS: Final = 10_000
@@ -107,7 +108,8 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> int:
-    return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= LARGEST
+    return int(value) if usable else 0  # type: ignore[call-overload]
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -188,6 +190,11 @@ class Asked:
     def age(self) -> tuple[int, int]:
         """What orders two snapshots of one person: a repeated press changes the count alone."""
         return (self.since, self.call.count)
+
+    @property
+    def news(self) -> tuple[int, str, int]:
+        """What may have to be said if it differs; a difference elsewhere is only reported."""
+        return (self.since, self.call.id, self.call.count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,7 +298,7 @@ class Staff:
     @property
     def untold(self) -> bool:
         """Whether what is asked has not been reported yet."""
-        return self.asked.age > self.told.age
+        return self.asked != self.told
 
     @property
     def nobody_left(self) -> bool:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from shadows.calls import Place, read, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
-from shadows.staff import BUSY, Asked, Call, CallEvent, End, Staff, StaffState
+from shadows.staff import BUSY, Call, CallEvent, End, Staff, StaffState
 
 CLAIM_MS: Final = 30_000
 STALE_MS: Final = 600_000  # as old as a call that expires: who waited is gone
@@ -99,26 +99,25 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Untold:
-    """Something that is still to be said about a person, since when (ms since 1970)."""
+    """Something that is still to be said about a person: of which kind, since when (ms since 1970), at which press."""
 
     kind: MentionKind
     since: int
+    count: int
 
 
 def mention_for(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
     """What has to be said about the difference between what is asked and what was told; None if nothing."""
     asked, told = staff.asked, staff.told
-    if not staff.untold:
+    if asked.news == told.news:
         return None
     if asked.state not in BUSY:
         return _over(staff, now, quiet_s)
-    if asked.call.id == told.call.id:
-        # "ok" came between: the door has answered it, and who says ok does not need to hear of the press before.
-        pressed_again = asked.state is told.state and asked.call.count > told.call.count
-        return MentionKind.AGAIN if pressed_again and not _quiet(staff, now, quiet_s) else None
-    if asked.state is StaffState.CALLING:
+    if asked.state is StaffState.CALLING and (asked.call.id != told.call.id or told.state not in BUSY):
         return MentionKind.HANDOVER if asked.why is CallEvent.HANDOVER else MentionKind.PRESS
-    return None
+    # Where the state is another one, "ok" came between: who says it does not need to hear of the press before.
+    pressed_again = asked.state is told.state and asked.call.count > told.call.count
+    return MentionKind.AGAIN if pressed_again and not _quiet(staff, now, quiet_s) else None
 
 
 def _over(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
@@ -127,7 +126,7 @@ def _over(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
     if (call.id, call.end) == (told.call.id, told.call.end):  # said before they went away or came back
         return None
     if call.end is End.EXPIRED:
-        return None if told.state is StaffState.RUNNING else MentionKind.EXPIRED
+        return MentionKind.EXPIRED
     if now - staff.asked.since > STALE_MS:
         return None
     if call.end is End.CANCELLED and call.id == told.call.id and told.state in BUSY:
@@ -151,8 +150,8 @@ def untold(place: Place, thing: str) -> Untold | None:
     staff = read(place, thing)
     kind = mention_for(staff, place.clock(), place.timing.quiet_s)
     if kind:
-        return Untold(kind=kind, since=staff.asked.since)
-    _report(place, thing, staff.asked)
+        return Untold(kind=kind, since=staff.asked.since, count=staff.call.count)
+    _report(place, thing, staff)
     return None
 
 
@@ -178,7 +177,7 @@ def deliver(place: Place, thing: str, teller: Teller, *, alive_since: int = 0) -
     except BaseException:
         _release(place, thing)
         raise
-    _report(place, thing, staff.asked, told_at=place.clock())
+    _report(place, thing, staff, told_at=place.clock())
     return Delivery.TOLD
 
 
@@ -198,7 +197,7 @@ def deliver_expired(place: Place, things: list[str], teller: Teller, *, alive_si
             _release(place, thing)
         raise
     for thing, staff in expired.items():
-        _report(place, thing, staff.asked)
+        _report(place, thing, staff, told_at=place.clock())
     for thing in claims.keys() - expired.keys():  # something newer is to be said of these
         _release(place, thing)
 
@@ -222,11 +221,15 @@ def _release(place: Place, thing: str) -> None:
     rewrite(place, thing, lambda staff: ({"reported": {"telling": None}} if staff.telling else {}, None))
 
 
-def _report(place: Place, thing: str, said: Asked, told_at: int = 0) -> None:
-    """Report a snapshot as told, unless a later one is told already; what came after it stays a delta."""
+def _report(place: Place, thing: str, said: Staff, told_at: int = 0) -> None:
+    """Report as told what was asked in ``said``, unless a later snapshot is told already; what came after it stays a delta.
+
+    ``told_at`` is when Slack took the words, 0 if none were needed; with it, our claim is over.
+    """
 
     def decide(staff: Staff) -> tuple[JsonObject, bool]:
-        reported: JsonObject = said.document() if staff.told.age < said.age else {}
+        ours = staff.told == said.told or staff.told.age < said.asked.age
+        reported: JsonObject = said.asked.document() if ours and staff.told != said.asked else {}
         if reported and told_at:
             reported["toldAt"] = told_at
         if told_at and staff.telling:

@@ -2,7 +2,7 @@
 
 from shadows.calls import Outcome, Place, read, record
 from shadows.errors import Rejected
-from shadows.staff import UNANSWERED, CallEvent, answered
+from shadows.staff import BUSY, UNANSWERED, CallEvent, answered
 from slack_bridge.phrases import Phrases, phrases
 from slack_bridge.reply import Reply
 from slack_bridge.words import escaped, hear
@@ -44,7 +44,7 @@ def _staff_of(place: Place, user: str) -> str:
 
 def _words(say: Phrases, place: Place, event: CallEvent, outcome: Outcome) -> str:
     text = say.answers[event, outcome.before].format(name=_name(place, outcome.thing))
-    if not outcome.changed:
+    if not outcome.changed or outcome.before not in BUSY:  # then it was not about a call
         return text
     if event is CallEvent.OK and outcome.call.note:
         return text + say.note.format(note=escaped(outcome.call.note))

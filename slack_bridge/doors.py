@@ -68,6 +68,8 @@ def outgoing(body: bytes, _headers: Headers, services: Services) -> Answer:
     """
     if not services.outgoing_token:
         raise Rejected(401, "token: this door is not set up; set SLACK_OUTGOING_TOKEN")
+    if fields(body).get("ssl_check") == "1":
+        return Answer()
     reply = Reply.from_form(body, token=services.outgoing_token)
     text = answer(reply, services.place, services.lang) if reply else ""
     return Answer(body={"text": text} if text else None)

@@ -3,11 +3,12 @@
 import logging
 import math
 import re
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http.client import HTTPException
-from threading import Thread
+from threading import Lock, Thread
 from typing import Final, TypeVar
 
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 TIMEOUT_S: Final = 3
 LONGEST_WAIT_S: Final = 3600.0
+LONGEST_ANSWER_S: Final = 30.0  # an answer that comes later than this is no courtesy any more
+PACE_S: Final = 1.0
 API_URL: Final = "https://slack.com/api/"
 # slack_sdk writes the webhook's URL, which is a secret, into its log.
 SILENT: Final = logging.getLogger("slack_bridge.silent")
@@ -117,6 +120,33 @@ class WebhookTeller:
             raise _refused(response.status_code, body, response.headers)
 
 
+class Pace:
+    """When the next message may go to a channel: Slack takes about one a second, and says if it wants more time."""
+
+    def __init__(self) -> None:
+        self._turn = Lock()
+        self._next_at = 0.0
+
+    def wait(self, longest_s: float) -> bool:
+        """Wait for one's turn, and take it; False if it is further away than ``longest_s``."""
+        with self._turn:
+            pause = self._next_at - time.monotonic()
+            if pause > longest_s:
+                return False
+            time.sleep(max(0.0, pause))
+            self._next_at = time.monotonic() + PACE_S
+            return True
+
+    def hold(self, seconds: float) -> None:
+        """Nothing may go for so long."""
+        self._next_at = max(self._next_at, time.monotonic() + seconds)
+
+    @property
+    def left_s(self) -> float:
+        """How long until the next turn, in seconds."""
+        return max(0.0, self._next_at - time.monotonic())
+
+
 class BotTeller:
     """Tells by ``chat.postMessage``, in plain text; what follows a call goes to the thread of its first message."""
 
@@ -124,6 +154,7 @@ class BotTeller:
         self._client = web_client(base_url, token)
         self._channel = channel
         self._lang = lang
+        self._pace = Pace()
 
     def tell(self, mention: Mention) -> str:
         """Send one mention; the answer is its ts.
@@ -144,18 +175,32 @@ class BotTeller:
         self._send(Post(channel=self._channel, text=expired_words(count, self._lang)))
 
     def say(self, post: Post) -> None:
-        """Say an answer. That it was said is a courtesy: if it was not, a line in the log is all that follows."""
+        """Say an answer, when it is its turn; once more if Slack asked to wait.
+
+        That it was said is a courtesy: if it was not, a line in the log is all that follows.
+        """
         try:
-            self._send(post)
+            try:
+                self._send(post, LONGEST_ANSWER_S)
+            except NotTold as no:
+                if no.retry_after_s is None:
+                    raise
+                self._send(post, LONGEST_ANSWER_S)
         except NotTold as no:
             log.warning("An answer could not be posted: %s", no.reason)
 
-    def _send(self, post: Post) -> str:
-        response = _bounded(
-            lambda: self._client.chat_postMessage(
-                channel=post.channel, text=post.text, thread_ts=post.thread or None, unfurl_links=False
+    def _send(self, post: Post, longest_s: float = 2 * PACE_S) -> str:
+        if not self._pace.wait(longest_s):
+            raise NotTold("Slack asked us to wait", retry_after_s=self._pace.left_s)
+        try:
+            response = _bounded(
+                lambda: self._client.chat_postMessage(
+                    channel=post.channel, text=post.text, thread_ts=post.thread or None, unfurl_links=False
+                )
             )
-        )
+        except NotTold as no:
+            self._pace.hold(no.retry_after_s or 0.0)
+            raise
         return str(response.get("ts") or "")
 
 

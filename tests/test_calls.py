@@ -80,7 +80,8 @@ def test_a_press_for_somebody_away_calls_the_backup_and_says_who(shop: Shop) -> 
     event = pressed("main", ClickType.SINGLE, key, shop.now)
     outcome = record(shop.place, hana, event)
     assert (outcome.thing, outcome.state, outcome.repeat) == (sora, StaffState.CALLING, False)
-    assert record(shop.place, hana, pressed("main", ClickType.SINGLE, key, shop.now)).repeat
+    again = record(shop.place, hana, pressed("main", ClickType.SINGLE, key, shop.now))
+    assert (again.thing, again.call, again.repeat) == (sora, outcome.call, True)
     assert read(shop.place, sora).call.count == 1
 
 

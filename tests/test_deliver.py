@@ -19,7 +19,7 @@ def shop() -> Shop:
 def test_a_press_is_mentioned_once_and_reported(shop: Shop) -> None:
     hana = shop.staff("hana")
     shop.press(hana)
-    assert untold(shop.place, hana) == Untold(kind=MentionKind.PRESS, since=START + 1)
+    assert untold(shop.place, hana) == Untold(kind=MentionKind.PRESS, since=START + 1, count=1)
     assert shop.deliver(hana) is Delivery.TOLD
     assert shop.deliver(hana) is Delivery.REPORTED
     (mention,) = shop.told

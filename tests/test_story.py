@@ -11,6 +11,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
+from shadows.registry import NewButton, NewStaff, add_button, add_staff
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack
 from tests.shop import BEAM_KEY, BUTTON_TOKEN, Process, Shop, get, post, until, with_settings
 
@@ -293,6 +294,88 @@ def test_nonsense_in_one_shadow_does_not_stop_the_mentions_of_others(shop: Shop)
     until(lambda: any("<@U0HANA>" in text for text in shop.slack.texts), "the mention", 4)
 
 
+def test_a_slack_that_was_gone_for_ten_calls_is_tried_again_within_seconds(shop: Shop) -> None:
+    shop.slack.always(drop=True)
+    for n in range(6):
+        shop.press(booth_button(shop, n), id=str(n))
+    until(lambda: shop.slack.refused >= 6, "every call tried once", 12)
+    shop.slack.always()
+    until(lambda: shop.slack.texts, "the first mention", 9)
+    until(lambda: len(shop.slack.texts) == 6, "all mentions", 9)
+
+
+def booth_button(shop: Shop, n: int) -> str:
+    """Another person with a button of their own."""
+    add_staff(shop.place, NewStaff(id=f"s{n}", name=f"S{n}", slack=f"U0S{n}"))
+    add_button(shop.place, NewButton(id=f"b{n}", single=f"s{n}"))
+    return f"b{n}"
+
+
+def test_a_press_that_comes_again_has_slack_tried_at_once(shop: Shop) -> None:
+    shop.slack.always(status=500)
+    shop.press(id="1")
+    until(lambda: shop.slack.refused == 3, "the third failure; the next try would be 8 s away", 12)
+    shop.slack.always()
+    assert shop.press(id="1")[1]["repeat"] is True
+    until(lambda: shop.slack.texts, "the mention", 3)
+
+
+@pytest.mark.parametrize(
+    ("desired", "said"),
+    [
+        ({"state": "away"}, []),
+        ({"call": {"note": "hi"}}, []),
+        ({"state": "calling", "since": 7, "call": {"id": "X", "booth": "main", "count": 1}}, ["<@U0HANA>"]),
+        ({"state": "calling", "call": {"id": "Y", "booth": "main", "count": 0}}, ["<@U0HANA>"]),
+    ],
+)
+def test_whoever_leaves_a_delta_it_is_told_and_reported(
+    shop: Shop, desired: dict[str, object], said: list[str]
+) -> None:
+    if "since" in desired:
+        desired["since"] = int(time.time() * 1000) - 5000
+    shop.aws("iot-data").update_thing_shadow(
+        thingName="staff-hana", payload=json.dumps({"state": {"desired": desired}})
+    )
+    until(lambda: shop.is_told("hana"), "the report", 4)
+    assert [text.split()[0] for text in shop.slack.texts] == said
+
+
+@pytest.mark.parametrize("since", [10**18, -(10**17), 1e300, 4 * 10**15])
+def test_a_nonsense_time_stops_nobody_elses_call(shop: Shop, since: float) -> None:
+    nonsense = {"desired": {"state": "calling", "since": since}, "reported": {"callingSeconds": 1e12}}
+    for thing in ("staff-sora", "booth-main"):
+        shop.aws("iot-data").update_thing_shadow(thingName=thing, payload=json.dumps({"state": nonsense}))
+    fast(shop, running_s=0.7)
+    shop.press()
+    until(lambda: any("<@U0HANA>" in text for text in shop.slack.texts), "the mention", 4)
+    shop.says("U0HANA", "ok")
+    until(lambda: shop.state("hana") == "idle", "the reset", 3)
+
+
+def test_a_booth_that_shortens_its_times_ends_its_calls_sooner(shop: Shop) -> None:
+    shop.press()
+    until(lambda: shop.is_told("hana"), "the report")
+    shorter = {"state": {"reported": {"callingSeconds": 0.5}}}
+    shop.aws("iot-data").update_thing_shadow(thingName="booth-main", payload=json.dumps(shorter))
+    until(lambda: shop.state("hana") == "idle", "the end", 2)
+
+
+def test_the_next_waiting_call_is_taken_though_slack_holds_us(shop: Shop) -> None:
+    shop.slack.always(status=429, retry_after="120")
+    shop.press(click="DOUBLE")
+    shop.aws("iot").create_thing(
+        thingName="button-hall",
+        thingTypeName="button",
+        attributePayload={"attributes": {"single": "sora", "booth": "hall"}},
+    )
+    shop.press("hall")
+    assert [call["booth"] for call in shop.shadow("staff-sora")["state"]["reported"]["waiting"]] == ["hall"]
+    shop.says("U0SORA", "no")
+    until(lambda: shop.state("sora") == "calling", "the next call", 12)
+    assert shop.asked("sora")["call"]["booth"] == "hall"
+
+
 # Crashes and restarts.
 
 
@@ -449,7 +532,8 @@ def test_a_bad_press_is_answered_with_the_field_and_changes_nothing(shop: Shop, 
         ("/slack/outgoing", b"x" * 1_000_000, 413),
         ("/slack/events", b"{}", 401),
         ("/slack/nothing", b"", 404),
-        ("/nothing", b"", 405),
+        ("/nothing", b"", 404),
+        ("/buttons/nothing", b"", 404),
     ],
 )
 def test_what_no_door_takes_is_refused_in_words(shop: Shop, path: str, body: bytes, code: int) -> None:

@@ -16,6 +16,7 @@ PACE_S: Final = 1.0  # Slack takes about one message a second a channel
 FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
 CLAIMED_PAUSE_S: Final = 5.0
+GATHER_S: Final = 2.0  # calls that expired together are told of together
 
 
 @dataclass(slots=True)
@@ -25,7 +26,7 @@ class _Hold:
     until: float = 0.0
     pause: float = FIRST_PAUSE_S
     asked_for: bool = False
-    tried: set[tuple[str, int]] = field(default_factory=set)
+    tried: set[tuple[str, Untold]] = field(default_factory=set)
 
     def fail(self, now: float, retry_after_s: float | None) -> None:
         self.until = now + (self.pause if retry_after_s is None else retry_after_s)
@@ -45,7 +46,7 @@ class Deliverer:
         self._teller = teller
         self._started_ms = place.clock()  # who claimed a message before this process is dead
         self._awake = threading.Condition()
-        self._woken: dict[str, None] = {}
+        self._woken: dict[str, bool] = {}
         self._due: dict[str, Untold] = {}
         self._channel = _Hold()
         self._things: dict[str, _Hold] = {}
@@ -63,10 +64,10 @@ class Deliverer:
             self._awake.notify()
         self._thread.join()
 
-    def wake(self, thing: str) -> None:
-        """Look at this person's shadow soon; from any thread."""
+    def wake(self, thing: str, *, again: bool = False) -> None:
+        """Look at this person's shadow soon; from any thread. ``again``: and try what failed before."""
         with self._awake:
-            self._woken[thing] = None
+            self._woken[thing] = again or self._woken.get(thing, False)
             self._awake.notify()
 
     @property
@@ -82,8 +83,8 @@ class Deliverer:
                 if self._stopping:
                     return
                 woken, self._woken = self._woken, {}
-            for thing in woken:
-                self._look(thing)
+            for thing, again in woken.items():
+                self._look(thing, again)
             self._tell_newest()
 
     def _idle_for(self) -> float | None:
@@ -99,11 +100,11 @@ class Deliverer:
 
         What was not tried since Slack failed is tried at once: it may be back. Not so if Slack asked us to wait.
         """
-        fresh = (thing, self._due[thing].since) not in self._channel.tried and not self._channel.asked_for
+        fresh = (thing, self._due[thing]) not in self._channel.tried and not self._channel.asked_for
         own = self._things.get(thing)
         return max(self._next_at, 0.0 if fresh else self._channel.until, own.until if own else 0.0)
 
-    def _look(self, thing: str) -> None:
+    def _look(self, thing: str, again: bool) -> None:
         try:
             found = untold(self._place, thing)
         except Rejected as no:
@@ -116,10 +117,11 @@ class Deliverer:
         if found is None:
             self._forget(thing)
             return
-        before = self._due.get(thing)
+        if again or self._due.get(thing) != found:
+            self._channel.tried.discard((thing, found))
+            expired = found.kind is MentionKind.EXPIRED
+            self._things[thing] = _Hold(until=time.monotonic() + GATHER_S if expired else 0.0)
         self._due[thing] = found
-        if before and before.since != found.since:
-            self._things.pop(thing, None)
 
     def _forget(self, thing: str) -> None:
         self._due.pop(thing, None)
@@ -139,7 +141,7 @@ class Deliverer:
             else:
                 done = deliver(self._place, thing, self._teller, alive_since=self._started_ms)
         except NotTold as no:
-            self._failed(thing, no)
+            self._failed(thing, no, held=now < self._channel.until)
         except Rejected as no:
             log.warning("%s: not delivered: %s", thing, no)
             self._pause(thing)
@@ -161,18 +163,18 @@ class Deliverer:
             else:
                 self._forget(thing)
 
-    def _failed(self, thing: str, no: NotTold) -> None:
+    def _failed(self, thing: str, no: NotTold, *, held: bool) -> None:
+        """Slack did not take it. One that was tried while the others are held makes them wait no longer."""
         if not no.channel:
             log.warning("%s: Slack refused the message: %s", thing, no.reason)
             self._pause(thing)
             return
-        self._channel.fail(time.monotonic(), no.retry_after_s)
-        self._channel.tried.add((thing, self._due[thing].since))
+        self._channel.tried.add((thing, self._due[thing]))
+        if not held or no.retry_after_s is not None:
+            self._channel.fail(time.monotonic(), no.retry_after_s)
+        pause = self._channel.until - time.monotonic()
         log.warning(
-            "Slack takes no message (%s); %d wait, next try in %.0f s",
-            no.reason,
-            len(self._due),
-            self._channel.until - time.monotonic(),
+            "Slack takes no message (%s); %d wait, next try in %.0f s", no.reason, len(self._due), pause
         )
 
     def _pause(self, thing: str) -> None:

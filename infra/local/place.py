@@ -45,7 +45,7 @@ from shadows.staff import Staff
 from shadows.telling import Teller
 from slack_bridge.flask_doors import blueprint as slack_blueprint
 from slack_bridge.socket_mode import SocketMode
-from slack_bridge.tellers import BotTeller, WebhookTeller
+from slack_bridge.tellers import BotTeller, Post, WebhookTeller
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -56,7 +56,7 @@ SHADOW_FILTERS: Final = tuple(
     for name in ("", "name/+/")
     for operation in ("get", "update", "delete")
 )
-STAFF_DOCUMENTS: Final = re.compile(r"\$aws/things/(staff-[^/]+)/shadow/update/documents")
+DOCUMENTS: Final = re.compile(r"\$aws/things/(staff|booth)-[^/]+/shadow/update/documents")
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 PRESSES_AT_ONCE: Final = 8
 
@@ -141,13 +141,19 @@ class LocalPlace:
             self.registry.create_type(name)
         timing = Timing(calling_s=settings.calling_s, running_s=settings.running_s, quiet_s=settings.quiet_s)
         self.place = Place(
-            shadows=LocalShadows(self.service), things=LocalThings(self.registry), clock=now_ms, timing=timing
+            shadows=LocalShadows(self.service),
+            things=LocalThings(self.registry),
+            clock=now_ms,
+            timing=timing,
+            wake=lambda thing: self.deliverer.wake(thing, again=True),
         )
         self.unknown = UnknownButtons(store)
-        self.deliverer = Deliverer(self.place, _teller(settings))
+        self.bot = _bot(settings)
+        self.deliverer = Deliverer(self.place, _teller(settings, self.bot))
         self.timers = Timers(self.place, self.deliverer.wake)
         self.changes: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
         self.presses = ThreadPoolExecutor(PRESSES_AT_ONCE, thread_name_prefix="press")
+        self.answers = ThreadPoolExecutor(1, thread_name_prefix="answer")
         self.is_ready = False
 
     # --- The wires
@@ -156,23 +162,35 @@ class LocalPlace:
         """What the shadow service says, on its writer's thread: hand it on, and wait for nothing."""
         self.gateway.publish_soon(Message(topic=topic, payload=payload, qos=1) for topic, payload in messages)
         for topic, payload in messages:
-            if STAFF_DOCUMENTS.fullmatch(topic):
+            if DOCUMENTS.fullmatch(topic):
                 self.changes.put((topic, payload))
 
     def follow(self) -> None:
-        """Set the alarm that each change of a staff shadow needs, and wake the deliverer if it left a delta."""
+        """Follow each change of a staff or booth shadow until there is none any more."""
         while change := self.changes.get():
             topic, payload = change
             thing = topic.split("/")[2]
             try:
-                state = json.loads(payload)["current"]["state"]
-                staff = Staff.read(
-                    Shadow(desired=state.get("desired", {}), reported=state.get("reported", {}))
-                )
-                if self.timers.follow(thing, staff) and staff.untold:
-                    self.deliverer.wake(thing)
+                if thing.startswith("staff-"):
+                    self._follow_staff(thing, json.loads(payload)["current"]["state"])
+                else:
+                    self._follow_booth(thing)
             except Exception:
                 log.exception("%s: the change of a shadow was not followed; the sweep will find it", thing)
+
+    def _follow_staff(self, thing: str, state: dict[str, Any]) -> None:
+        """Set the alarm that the state needs, and wake the deliverer if the change left a delta."""
+        shadow = Shadow(desired=state.get("desired", {}), reported=state.get("reported", {}))
+        staff = Staff.read(shadow)
+        if self.timers.follow(thing, staff) and staff.untold:
+            self.deliverer.wake(thing)
+
+    def _follow_booth(self, booth: str) -> None:
+        """Set the alarms of the booth's calls anew: it may have said how long they take."""
+        for thing in self.place.things.list(type="staff"):
+            staff = Staff.read(self.place.shadows.get(thing.name))
+            if staff.has_call_of(booth.removeprefix("booth-")):
+                self.timers.follow(thing.name, staff)
 
     async def asked(self, message: Message, _client: Client) -> None:
         """A message on a request topic of the shadow service. PUBACK waits for the commit."""
@@ -212,13 +230,14 @@ class LocalPlace:
         """
         if simulated:
             furnish(self.place)
-        self._start(self.deliverer)
         follower = threading.Thread(target=self.follow, name="follower")
         follower.start()
         self.stack.callback(follower.join)
         self.stack.callback(self.changes.put, None)
-        self._start(self.timers)
+        self._start(self.timers)  # what is overdue ends first: nobody is told of a call that is over
+        self._start(self.deliverer)
         self.stack.callback(self.presses.shutdown)
+        self.stack.callback(self.answers.shutdown, cancel_futures=True)
         self._listen_mqtt()
         self._listen_http(self._simulator(simulated) if simulated else ())
         self._start_socket_mode()
@@ -289,6 +308,11 @@ class LocalPlace:
         gateway = {f"mqtt_{name}": value for name, value in asdict(self.gateway.counts()).items()}
         return {"untold": self.deliverer.pending, "alarms": self.timers.pending, **gateway}
 
+    def say(self, post: Post) -> None:
+        """Post an answer, one after the other: none keeps a door waiting, and a mention waits for one at most."""
+        if self.bot:
+            self.answers.submit(self.bot.say, post)
+
     @cached_property
     def button_services(self) -> button_doors.Services:
         """What the button doors are given."""
@@ -302,13 +326,12 @@ class LocalPlace:
     @cached_property
     def slack_services(self) -> slack_doors.Services:
         """What the Slack doors are given."""
-        bot = _bot(self.settings)
         return slack_doors.Services(
             place=self.place,
             outgoing_token=self.settings.slack_outgoing_token,
             signing_secret=self.settings.slack_signing_secret,
             lang=self.settings.lang,
-            say=bot.say if bot else None,
+            say=self.say if self.bot else None,
         )
 
     def _addresses(self) -> Addresses:
@@ -322,10 +345,10 @@ def _bot(settings: Settings) -> BotTeller | None:
     return BotTeller(settings.slack_bot_token, settings.slack_channel, settings.slack_api_url, settings.lang)
 
 
-def _teller(settings: Settings) -> Teller | None:
+def _teller(settings: Settings, bot: BotTeller | None) -> Teller | None:
     """How people are told; None if no Slack is set: then calls stay untold, and the kiosk says so."""
-    if settings.slack_bot_token and settings.slack_channel:
-        return _bot(settings)
+    if bot and settings.slack_channel:
+        return bot
     if settings.slack_webhook_url:
         return WebhookTeller(settings.slack_webhook_url, settings.lang)
     log.warning("No Slack is set: nobody will be mentioned. README.md says how to connect one.")

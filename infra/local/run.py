@@ -13,7 +13,7 @@ from pathlib import Path
 from infra.local.http import bind
 from infra.local.place import EVERYWHERE, Addresses, LocalPlace, address_of
 from infra.local.store import Store, StoreError
-from infra.settings import Settings, SettingsError, tokens
+from infra.settings import TOKENS_FILE, Settings, SettingsError, tokens
 
 
 def run(settings: Settings, *, demo: bool = False) -> None:
@@ -110,10 +110,11 @@ def _greeting(settings: Settings, addresses: Addresses, *, demo: bool) -> str:
     if settings.host in EVERYWHERE:
         kiosk = f"{_lan_address()}:{addresses.http.rpartition(':')[2]}"
     folder = settings.data / "demo" if demo else settings.data
+    token = "STAFFCALL_BUTTON_TOKEN" if settings.button_token else folder / TOKENS_FILE
     lines = [
         ("Kiosk", f"http://{kiosk}/"),
         *([("Demo", f"http://{kiosk}/demo  (Slack, and a button to press)")] if demo else []),
-        ("Buttons", f"http://{kiosk}/buttons/webhook  /buttons/soracom  (token: {folder / 'tokens.json'})"),
+        ("Buttons", f"http://{kiosk}/buttons/webhook  /buttons/soracom  (token: {token})"),
         ("Slack", f"http://{kiosk}/slack/outgoing  /slack/events"),
         ("MQTT", f"{addresses.mqtt}  (devices)   ws://{addresses.websocket}/mqtt  (kiosks)"),
         ("AWS API", f"http://{addresses.aws}  (boto3 iot, iot-data)"),

@@ -3,18 +3,19 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from shadows.calls import Place
+from shadows.calls import Place, take_next
 from shadows.reset import Alarm, deadline, ring, sweep
-from shadows.staff import Staff
+from shadows.staff import UNTOLD_FOR_MS, Staff
 
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S: Final = 60
 AGAIN_AFTER_S: Final = 1.0
+LONGEST_MS: Final = 86_400_000  # what a nonsense date asks for is looked at again tomorrow
 
 
 class Timers:
@@ -31,9 +32,8 @@ class Timers:
     def start(self) -> None:
         """Sweep now, and from now on once a minute."""
         self._scheduler.start()
-        self._scheduler.add_job(
-            self._sweep, "interval", seconds=SWEEP_EVERY_S, id="sweep", next_run_time=datetime.now(UTC)
-        )
+        self._sweep()
+        self._scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY_S, id="sweep")
 
     def stop(self) -> None:
         self._scheduler.shutdown(wait=True)
@@ -49,20 +49,18 @@ class Timers:
         The answer is whether the state is not over yet: nobody is told of a call that is.
         """
         alarm, due = Alarm.of(thing, staff), deadline(self._place, staff)
-        if alarm is None or due is None:
-            return True
-        self._set(alarm, due)
-        return due > self._place.clock()
+        if alarm and due is not None:
+            # A late alarm of an earlier state never replaces that of a later one.
+            self._set(f"{thing} {alarm.since}", due, self._ring, alarm)
+            return due > self._place.clock()
+        if staff.waiting:  # the next call waits until it is told that nobody took this one, but not for ever
+            self._set(f"{thing} next", staff.asked.since + UNTOLD_FOR_MS, self._take_next, thing)
+        return True
 
-    def _set(self, alarm: Alarm, due: float) -> None:
-        self._scheduler.add_job(
-            self._ring,
-            "date",
-            run_date=datetime.fromtimestamp(due / 1000, UTC),
-            args=[alarm],
-            id=f"{alarm.thing} {alarm.since}",  # a late alarm of an earlier state never replaces that of a later one
-            replace_existing=True,
-        )
+    def _set(self, name: str, due: float, call: Callable[..., None], *arguments: Any) -> None:
+        soon = min(due, self._place.clock() + LONGEST_MS)
+        at = datetime.fromtimestamp(soon / 1000, UTC)
+        self._scheduler.add_job(call, "date", run_date=at, args=arguments, id=name, replace_existing=True)
 
     def _ring(self, alarm: Alarm) -> None:
         try:
@@ -73,7 +71,13 @@ class Timers:
             )
             again = self._place.clock() + int(1000 * AGAIN_AFTER_S)
         if again is not None:
-            self._set(alarm, again)
+            self._set(f"{alarm.thing} {alarm.since}", again, self._ring, alarm)
+
+    def _take_next(self, thing: str) -> None:
+        try:
+            take_next(self._place, thing)
+        except Exception:
+            log.exception("%s: the next call was not taken; the sweep will come again", thing)
 
     def _sweep(self) -> None:
         def failed(thing: str, error: Exception) -> None:

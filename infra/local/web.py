@@ -124,6 +124,10 @@ def _kiosk(web: Web) -> Blueprint:
     def healthz() -> tuple[dict[str, str], int]:
         return ({"status": "ok"}, 200) if web.ready() else ({"status": "starting"}, 503)
 
+    @kiosk.route("/<path:name>", methods=["POST", "PUT", "PATCH", "DELETE"])
+    def no_door(name: str) -> Response:
+        raise Rejected(404, f"/{name}: there is no such door")
+
     @kiosk.get("/<path:name>")
     def built(name: str) -> Response:
         return _file(name)
