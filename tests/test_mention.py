@@ -271,3 +271,24 @@ def test_an_answer_that_cannot_be_posted_is_a_line_in_the_log(
     assert "An answer could not be posted: Slack answered 500" in caplog.text
     bot(slack).say(Post(channel="C1", text="Thank you", thread="1.2"))
     assert [(post.channel, post.thread, post.text) for post in slack.posts] == [("C1", "1.2", "Thank you")]
+
+
+def test_answers_keep_to_a_message_a_second_and_wait_as_long_as_slack_asks(slack: FakeSlack) -> None:
+    teller = bot(slack)
+    slack.next()
+    slack.next(status=429, retry_after="1.5")
+    for text in ("one", "two"):
+        teller.say(Post(channel="C0BOOTH01", text=text))
+    assert slack.texts == ["one", "two"]
+    first, second = slack.posts
+    assert second.at - first.at >= 2.4  # a second's pace, and then what Slack asked for
+
+
+def test_a_mention_does_not_wait_out_what_slack_asked_for_it_says_how_long(slack: FakeSlack) -> None:
+    teller = bot(slack)
+    slack.next(status=429, retry_after="30")
+    assert not_told(teller).retry_after_s == 30
+    held = not_told(teller)
+    assert held.channel
+    assert 28 < (held.retry_after_s or 0) <= 30
+    assert slack.refused == 1
