@@ -1,4 +1,6 @@
 /** What the server tells a screen at start; the bundle is the same everywhere. */
+import type { SignIn } from "./cognito";
+import { presigned } from "./presign";
 import { object, text, type Json } from "./shadow";
 
 /** `config.json`, beside the page. */
@@ -7,8 +9,11 @@ export interface Config {
   /** Where MQTT over WebSocket is, `ws://…/mqtt`; "" on AWS, where the address is signed for each connect. */
   readonly mqtt: string;
   readonly region: string;
+  /** AWS's host of MQTT. */
   readonly endpoint: string;
   readonly identityPool: string;
+  /** Where Cognito is, if not at AWS; only tests say so. */
+  readonly cognito: string;
 }
 
 const READ_MS = 3000;
@@ -22,22 +27,33 @@ export function config(raw: Json): Config {
     region: field("region"),
     endpoint: field("endpoint"),
     identityPool: field("identityPool"),
+    cognito: field("cognito"),
   };
 }
 
-/** The address to connect to. */
-export function urlOf({ place, mqtt }: Config): string {
-  if (!/^wss?:\/\//.test(mqtt))
-    throw new Error(`config.json: mqtt: expected ws:// or wss:// (${place}), got "${mqtt}"`);
-  return mqtt;
+/** The address to connect to; on AWS signed now, for one connect. */
+export async function urlOf(config: Config, signIn: SignIn): Promise<string> {
+  if (config.place === "local") return expected(config, "mqtt", /^wss?:\/\//, "ws:// or wss://");
+  const region = expected(config, "region", /^[a-z0-9-]+$/, "a region of AWS");
+  const endpoint = expected(config, "endpoint", /^(wss?:\/\/)?[\w.-]+(:\d+)?$/, "a host");
+  const id = expected(config, "identityPool", /^[\w-]+:[0-9a-f-]+$/, "the id of an identity pool");
+  const url = config.cognito || `https://cognito-identity.${region}.amazonaws.com`;
+  const { credentials, now } = await signIn({ id, url });
+  return presigned(endpoint, region, credentials, now());
+}
+
+function expected(config: Config, name: keyof Config, shape: RegExp, what: string): string {
+  const value = config[name];
+  if (!shape.test(value)) throw new Error(`config.json: ${name}: expected ${what} (${config.place}), got "${value}"`);
+  return value;
 }
 
 /**
  * Read anew for every connect: the server may have moved. While it is away this also spares failing WebSockets,
  * which Chromium answers with growing pauses of its own.
  */
-export async function currentUrl(): Promise<string> {
+export async function currentUrl(signIn: SignIn): Promise<string> {
   const answer = await fetch("config.json", { cache: "no-store", signal: AbortSignal.timeout(READ_MS) });
   if (!answer.ok) throw new Error(`config.json: ${String(answer.status)}`);
-  return urlOf(config((await answer.json()) as Json));
+  return urlOf(config((await answer.json()) as Json), signIn);
 }

@@ -123,6 +123,15 @@ it("tries again when the server cannot say where to connect, and when that is no
   expect(link.up.value).toBe(false);
 });
 
+it("asks for the address anew for each connect: on AWS it is signed for one", async () => {
+  let signed = 0;
+  const { server } = await opened(() => Promise.resolve(`wss://here/mqtt?signed=${String((signed += 1))}`));
+  server.on.subscribed();
+  server.on.closed();
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(server.dialled.map(({ url }) => url)).toEqual(["wss://here/mqtt?signed=1", "wss://here/mqtt?signed=2"]);
+});
+
 it("pauses for 0.5 to 2 s at first, and up to 30 s only for a server that stays away", () => {
   expect([pauseMs(0, 0), pauseMs(0, 1), pauseMs(20_000, 1)]).toEqual([500, 2000, 2000]);
   expect([pauseMs(60_000, 1), pauseMs(3_600_000, 1), pauseMs(3_600_000, 0)]).toEqual([6000, 30_000, 7500]);
