@@ -1,6 +1,7 @@
 # make run    everything local, with a demo booth
 # make test   all tests, with what they need
 # make check  formatter, linter, types, import rules, the pages' checks
+# make bench  how large and how quick the package for Lambda is
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,7 +34,13 @@ browser:
 	  then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; \
 	  else echo "The kiosk's tests need Chromium: install it with your package manager, so that 'chromium' is on the PATH." >&2; exit 1; fi; }
 
-test: .venv/.dev spa/node_modules browser
+# AWS acted out on this machine, in an environment of its own: Lambdas run under its Python.
+.venv-ministack: Makefile
+	@$(PYTHON) -m venv .venv-ministack
+	.venv-ministack/bin/pip install --quiet --disable-pip-version-check ministack==1.5.33 aws-sam-translator==1.115.0
+	@touch .venv-ministack
+
+test: .venv/.dev spa/node_modules .venv-ministack browser
 	cd spa && npm test
 	$(BIN)/python -m pytest
 
@@ -44,6 +51,10 @@ check: .venv/.dev spa/node_modules
 	$(BIN)/lint-imports
 	cd spa && npm run check
 	$(BIN)/python -m tests.built
+
+.PHONY: bench
+bench: .venv/.dev
+	$(BIN)/python -m tests.bench_package
 
 fix: .venv/.dev spa/node_modules
 	$(BIN)/ruff format .

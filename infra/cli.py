@@ -2,9 +2,11 @@
 
 import traceback
 from collections.abc import Sequence
+from typing import Final
 
 import click
 
+from infra.commands.aws import aws
 from infra.commands.booth import booth
 from infra.commands.button import button
 from infra.commands.here import Here
@@ -15,15 +17,34 @@ from infra.commands.watch import watch
 from shadows.errors import Rejected
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--target", type=click.Choice(["local", "aws"]), help="Where to act [STAFFCALL_TARGET, else local]."
+def _aim(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    """Set it for the subcommand, wherever in the line it stood: the last one counts."""
+    here = context.ensure_object(Here)
+    if value is not None:
+        setattr(here, str(option.name), value)
+
+
+TARGET: Final = click.Option(
+    ["--target"],
+    type=click.Choice(["local", "aws"]),
+    expose_value=False,
+    callback=_aim,
+    help="Where to act [STAFFCALL_TARGET, else local].",
 )
+STACK: Final = click.Option(
+    ["--stack"],
+    metavar="NAME",
+    expose_value=False,
+    callback=_aim,
+    help="The stack on AWS [STAFFCALL_STACK, else staffcall].",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, params=[TARGET, STACK])
 @click.pass_context
-def staffcall(context: click.Context, target: str | None) -> None:
+def staffcall(context: click.Context) -> None:
     """Staff Call: a press at a booth calls somebody, and the screen there shows that they are coming."""
-    context.obj = here = Here(target)
-    context.call_on_close(here.close)
+    context.call_on_close(context.ensure_object(Here).close)
 
 
 @staffcall.command()
@@ -37,8 +58,19 @@ def run(here: Here, demo: bool) -> None:
     run_here(settings, demo=demo)
 
 
+def _aimed(command: click.Command, *options: click.Option) -> click.Command:
+    """The command, and all below it, with options that may also stand at the end of the line."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _aimed(each, *options)
+    else:
+        command.params += options
+    return command
+
+
 for command in (staff, button, booth, press, watch, report):
-    staffcall.add_command(command)
+    staffcall.add_command(_aimed(command, TARGET, STACK))
+staffcall.add_command(_aimed(aws, STACK))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,11 +2,12 @@
 
 import click
 
-from infra.commands.here import Here
+from infra.commands.here import Here, refusals
 from infra.commands.staff import said
 from infra.commands.table import moment, show
 from shadows import registry
 from shadows.registry import Button, NewButton
+from shadows.shadow import JsonObject
 from shadows.staff import ClickType
 
 
@@ -60,7 +61,15 @@ def _row(button: Button) -> tuple[str, ...]:
 
 
 def _list_unknown(here: Here) -> None:
-    here.local_only("button list --unknown")
-    found = here.ask("/admin/api/unknown-buttons", "admin")["buttons"]
-    rows = [(each["button"], each["door"], moment(each["at"]), str(each["count"])) for each in found]
+    rows = [(each["button"], each["door"], moment(each["at"]), str(each["count"])) for each in _unknown(here)]
     show(("id", "door", "last press", "presses"), rows)
+
+
+def _unknown(here: Here) -> list[JsonObject]:
+    if not here.on_aws:
+        found: list[JsonObject] = here.ask("/admin/api/unknown-buttons", "admin")["buttons"]
+        return found
+    from infra.aws.tables import UnknownButtons  # noqa: PLC0415
+
+    with refusals():
+        return UnknownButtons(here.account.client("dynamodb"), here.outputs["UnknownTable"]).list()

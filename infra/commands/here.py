@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import socket
 import time
 import urllib.error
 import urllib.request
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,22 +22,25 @@ from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 
 if TYPE_CHECKING:
+    from infra.aws.account import Account
     from infra.running import Running
     from infra.settings import Settings, Tokens
 
 TIMEOUT_S: Final = 15.0
-PATIENT: Final[Any] = {"mode": "standard", "max_attempts": 8}
+STACK: Final = re.compile(r"[a-z](-?[a-z0-9]){0,23}")  # a part of the names of buckets
 
 
 class Here:
     """Where a subcommand acts: on the local place that runs, or on AWS.
 
-    Args:
+    Attributes:
         target: ``local`` or ``aws``; None for what the settings say.
+        stack: CloudFormation's name of what is on AWS; None for what the settings say.
+        endpoint_url: where AWS's services are, if not where boto3 knows them.
     """
 
-    def __init__(self, target: str | None) -> None:
-        self._target = target
+    def __init__(self, target: str | None = None, stack: str | None = None) -> None:
+        self.target, self.stack, self.endpoint_url = target, stack, ""
         self._closing = ExitStack()
 
     def close(self) -> None:
@@ -43,12 +48,24 @@ class Here:
         self._closing.close()
 
     @cached_property
+    def environment(self) -> dict[str, str]:
+        """The environment's variables, and those of ``.env``."""
+        from infra.settings import environment  # noqa: PLC0415
+
+        return environment(os.environ)
+
+    @cached_property
     def settings(self) -> "Settings":
         """The settings, from the environment and ``.env``."""
-        from infra.settings import Settings, environment  # noqa: PLC0415
+        from infra.settings import Settings  # noqa: PLC0415
 
-        settings = Settings.from_env(environment(os.environ))
-        return replace(settings, target=self._target or settings.target)
+        settings = Settings.from_env(self.environment)
+        return replace(settings, target=self.target or settings.target)
+
+    @property
+    def on_aws(self) -> bool:
+        """Whether the target is AWS."""
+        return self.settings.target == "aws"
 
     @cached_property
     def running(self) -> "Running":
@@ -72,27 +89,70 @@ class Here:
         return known_tokens(replace(self.settings, data=Path(self.running.data)))
 
     @cached_property
+    def account(self) -> "Account":
+        """The AWS account and region.
+
+        Raises:
+            click.ClickException: boto3 finds no region, or no such profile.
+        """
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+        from infra.aws.account import Account  # noqa: PLC0415
+
+        try:
+            account = Account(region=self.environment.get("AWS_REGION", ""), endpoint_url=self.endpoint_url)
+            _ = account.region
+        except BotoCoreError as error:
+            raise click.ClickException(str(error)) from error
+        self._closing.callback(account.close)
+        return account
+
+    @property
+    def stack_name(self) -> str:
+        """The stack's name.
+
+        Raises:
+            click.ClickException: it cannot be one.
+        """
+        name = self.stack or self.environment.get("STAFFCALL_STACK") or "staffcall"
+        if not STACK.fullmatch(name):
+            raise click.ClickException(
+                f"--stack: expected 1 to 24 lower-case letters, digits and single hyphens, a letter first, got {name!r}"
+            )
+        return name
+
+    @cached_property
+    def outputs(self) -> Mapping[str, str]:
+        """Where things are on AWS, as the stack says.
+
+        Raises:
+            click.ClickException: there is no such stack.
+        """
+        from infra.aws.stack import find  # noqa: PLC0415
+
+        with refusals():
+            found = find(self.account.client("cloudformation"), self.stack_name)
+        if found is None or not found.outputs:
+            raise click.ClickException(
+                f"there is no stack {self.stack_name} in {self.account.region}: make it with `staffcall aws deploy`"
+            )
+        return found.outputs
+
+    @cached_property
     def place(self) -> Place:
         """Shadows and things, over boto3 in both places."""
         from shadows.aws import AwsShadows, AwsThings  # noqa: PLC0415
 
-        if self.settings.target == "local":
+        if self.on_aws:
+            iot, data = self.account.client("iot"), self.account.client("iot-data")
+        else:
             _listens(self.running.aws)
-        iot, data = _clients(None if self.settings.target == "aws" else self.running.aws)
-        self._closing.callback(iot.close)
-        self._closing.callback(data.close)
+            iot, data = _clients(self.running.aws)
+            self._closing.callback(iot.close)
+            self._closing.callback(data.close)
         return Place(
             shadows=AwsShadows(data), things=AwsThings(iot), clock=lambda: time.time_ns() // 1_000_000
         )
-
-    def local_only(self, command: str) -> None:
-        """Refuse a command that needs the local place.
-
-        Raises:
-            click.ClickException: the target is another one.
-        """
-        if self.settings.target != "local":
-            raise click.ClickException(f"{command} works with --target local only")
 
     def ask(self, path: str, token: Literal["admin", "button"], body: JsonObject | None = None) -> JsonObject:
         """Ask one of the local HTTP doors, with one of the tokens: POST with a body, else GET.
@@ -144,22 +204,36 @@ def _listens(address: str) -> None:
         ) from None
 
 
-def _clients(endpoint: str | None) -> tuple[Any, Any]:
+def _clients(endpoint: str) -> tuple[Any, Any]:
+    """Of the local place. Nobody's profile, region or proxy has a say in how this machine talks to itself."""
     import boto3  # noqa: PLC0415
     import botocore.session  # noqa: PLC0415
     from botocore.config import Config  # noqa: PLC0415
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+    unread = dict.fromkeys(("profile", "credentials_file", "config_file"), (None, None, None, None))
+    core = botocore.session.Session(session_vars=unread)
+    session = boto3.Session("local", "local", region_name="local", botocore_session=core)
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 8}, proxies={}, connect_timeout=3, read_timeout=TIMEOUT_S
+    )
+    iot = session.client("iot", endpoint_url=endpoint, config=config)
+    return iot, session.client("iot-data", endpoint_url=endpoint, config=config)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """What AWS refuses, and that it does not answer, as one line."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
     try:
-        if endpoint is None:
-            session, config = boto3.Session(), Config(retries=PATIENT)
-        else:
-            # Nobody's profile, region or proxy has a say in how this machine talks to itself.
-            unread = dict.fromkeys(("profile", "credentials_file", "config_file"), (None, None, None, None))
-            core = botocore.session.Session(session_vars=unread)
-            session = boto3.Session("local", "local", region_name="local", botocore_session=core)
-            config = Config(retries=PATIENT, proxies={}, connect_timeout=3, read_timeout=TIMEOUT_S)
-        iot = session.client("iot", endpoint_url=endpoint, config=config)
-        return iot, session.client("iot-data", endpoint_url=endpoint, config=config)
-    except BotoCoreError as error:  # no region, no such profile
-        raise click.ClickException(str(error)) from error
+        yield
+    except ClientError as no:
+        error = no.response["Error"]
+        raise click.ClickException(
+            f"AWS refuses {no.operation_name}: {error.get('Message') or error.get('Code')} ({error.get('Code')})"
+        ) from no
+    except ResponseParserError as no:
+        raise click.ClickException(f"no answer of AWS's: is the endpoint URL right? {no}") from no
+    except BotoCoreError as no:
+        raise click.ClickException(str(no)) from no

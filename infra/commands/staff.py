@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from infra.commands.here import Here
+from infra.commands.progress import told
 from infra.commands.table import moment, plain, show
 from shadows import registry
 from shadows.errors import Rejected
@@ -74,11 +75,8 @@ def import_(here: Here, file: Path) -> None:
     The header is required, and of the columns id and name. A backup may come in a later line.
     """
     lines = list(_lines(_decoded(file)))
-    failed = 0
-    for row in registry.import_staff(here.place, lines):
-        failed += row.done is None
-        click.echo(_line(row))
-    if failed:
+    rows = told(registry.import_staff(here.place, lines), _line, title="import", total=len(lines))
+    if failed := sum(row.done is None for row in rows):
         raise click.ClickException(f"{failed} of {len(lines)} lines failed")
 
 

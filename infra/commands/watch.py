@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -15,19 +16,22 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from ulid import ULID
 
-from infra.commands.here import Here
+from infra.commands.here import Here, refusals
 from infra.commands.table import moment, plain, table
 from shadows.errors import Rejected
-from shadows.shadow import Shadow
+from shadows.shadow import Shadow, Thing
 from shadows.staff import BUSY, Staff
 
 if TYPE_CHECKING:
     from rich.live import Live
 
+    from infra.aws.account import Account
+
 CHANGES: Final = ("$aws/things/+/shadow/update/documents", "$aws/things/+/shadow/delete/accepted")
 COLUMNS: Final = ("since", "id", "name", "state", "booth", "note")
 ANSWER_WITHIN_S: Final = 10.0
 AGAIN_AFTER_S: Final = 0.5
+AT_ONCE: Final = 8  # one after the other, a thousand people on AWS take half a minute
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +108,6 @@ def watch(here: Here) -> None:
 
     In a terminal it is a table; in a pipe, a line a change with time, id, name and state.
     """
-    here.local_only("watch")
     _ = here.place  # says so, if nothing runs
     happenings: queue.SimpleQueue[Happening] = queue.SimpleQueue()
     with ExitStack() as stack:
@@ -127,7 +130,7 @@ def _follow(
                 linked = True
                 board = _caught_up(here, client, board, screen) or _again(board, happenings)
             case Lost(reason) if linked is None:
-                raise click.ClickException(f"MQTT at {here.running.mqtt} does not let us in: {reason}")
+                raise click.ClickException(f"MQTT at {_address(here)} does not let us in: {reason}")
             case Lost(reason) if linked:
                 linked = False
                 click.echo(f"connection lost ({reason}); trying again", err=True)
@@ -169,15 +172,21 @@ def _print(cells: tuple[str, ...], screen: "Live | None") -> None:
 
 def _read_all(here: Here, before: Board, screen: "Live | None") -> Board:
     """Everybody's shadow, asked for after subscribing: what changes meanwhile waits in the queue, and wins."""
-    board = Board()
-    for thing in here.place.things.list(type="staff"):
+    board, place = Board(), here.place
+
+    def read(thing: Thing) -> tuple[str, Staff | None]:
         try:
-            staff = Staff.read(here.place.shadows.get(thing.name))
+            return thing.name, Staff.read(place.shadows.get(thing.name))
         except Rejected:  # not quite there yet, or just going: a message will tell
-            continue
-        board.settle(thing.name, staff)
-        if row(thing.name, staff) != row(thing.name, before.known.get(thing.name, Staff())):
-            _print(row(thing.name, staff), screen)
+            return thing.name, None
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for thing, staff in pool.map(read, place.things.list(type="staff")):
+            if staff is None:
+                continue
+            board.settle(thing, staff)
+            if row(thing, staff) != row(thing, before.known.get(thing, Staff())):
+                _print(row(thing, staff), screen)
     return board
 
 
@@ -194,7 +203,7 @@ def _connected(here: Here, happenings: "queue.SimpleQueue[Happening]") -> Iterat
     from awscrt import mqtt5  # noqa: PLC0415
 
     stopped = threading.Event()
-    host, _, port = here.running.mqtt.rpartition(":")
+    host, _, port = _address(here).rpartition(":")
     settings = here.settings
     client = mqtt5.Client(
         mqtt5.ClientOptions(
@@ -203,8 +212,8 @@ def _connected(here: Here, happenings: "queue.SimpleQueue[Happening]") -> Iterat
             connect_options=mqtt5.ConnectPacket(
                 client_id=f"watch-{ULID()}",
                 keep_alive_interval_sec=30,
-                username=settings.mqtt_user or None,
-                password=settings.mqtt_password or None,
+                username=None if here.on_aws else settings.mqtt_user or None,
+                password=None if here.on_aws else settings.mqtt_password or None,
             ),
             min_reconnect_delay_ms=500,
             max_reconnect_delay_ms=5_000,
@@ -215,6 +224,7 @@ def _connected(here: Here, happenings: "queue.SimpleQueue[Happening]") -> Iterat
             on_lifecycle_event_connection_failure_fn=lambda got: happenings.put(Lost(str(got.exception))),
             on_lifecycle_event_disconnection_fn=lambda got: happenings.put(Lost(str(got.exception))),
             on_lifecycle_event_stopped_fn=lambda _: stopped.set(),
+            **(_signed_websocket(here.account) if here.on_aws else {}),
         )
     )
     client.start()
@@ -223,6 +233,53 @@ def _connected(here: Here, happenings: "queue.SimpleQueue[Happening]") -> Iterat
     finally:
         client.stop()
         stopped.wait(3)
+
+
+def _address(here: Here) -> str:
+    """``host:port`` of MQTT."""
+    if not here.on_aws:
+        return here.running.mqtt
+    with refusals():
+        host, around = here.account.shadow_host, here.account.plain_address
+    return around or (host if ":" in host else f"{host}:443")
+
+
+def _signed_websocket(account: "Account") -> dict[str, Any]:
+    """Options of a client that comes to AWS as a WebSocket, signed anew for every connect.
+
+    awsiotsdk's own builder for this sets TLS always; an AWS on one's own machine has none.
+    """
+    from awscrt import auth, io  # noqa: PLC0415
+
+    found = account.session.get_credentials()
+    if found is None:
+        raise click.ClickException("AWS credentials: expected a profile or AWS_ACCESS_KEY_ID, got none")
+
+    def credentials() -> Any:
+        key = found.get_frozen_credentials()  # boto3 renews them
+        return auth.AwsCredentials(key.access_key, key.secret_key, key.token)
+
+    provider = auth.AwsCredentialsProvider.new_delegate(credentials)
+
+    def sign(transform_args: Any) -> None:
+        config = auth.AwsSigningConfig(  # made now: it holds the time of signing
+            algorithm=auth.AwsSigningAlgorithm.V4,
+            signature_type=auth.AwsSignatureType.HTTP_REQUEST_QUERY_PARAMS,
+            credentials_provider=provider,
+            region=account.region,
+            service="iotdevicegateway",
+            omit_session_token=True,  # AWS IoT wants it beside what is signed
+        )
+        request = transform_args.http_request
+        request.headers.set("Host", account.shadow_host)  # also where the way there has another name
+        auth.aws_sign_request(request, config).add_done_callback(
+            lambda done: transform_args.set_done(done.exception())
+        )
+
+    return {
+        "websocket_handshake_transform": sign,
+        "tls_ctx": None if account.plain_address else io.ClientTlsContext(io.TlsContextOptions()),
+    }
 
 
 @contextmanager

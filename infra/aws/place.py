@@ -1,0 +1,83 @@
+"""The AWS place: the services of the Lambda functions, built from what the stack gives them."""
+
+import time
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import boto3
+from botocore.config import Config
+
+import button_handlers.doors as button_doors
+import slack_bridge.doors as slack_doors
+from infra.aws.settling import NotedShadows, Queue, Settler
+from infra.aws.tables import UnknownButtons
+from infra.settings import Settings
+from infra.slack import bot_of, teller_of
+from shadows.aws import AwsShadows, AwsThings
+from shadows.calls import Place, Timing
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm import SSMClient
+
+# "standard" waits with jitter between its attempts, and tries again when it is throttled.
+CONFIG: Final = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=2, read_timeout=5)
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+@cache
+def client(service: Any) -> Any:
+    """The boto3 client of a service: one, for as long as the function lives."""
+    return boto3.client(service, config=CONFIG)
+
+
+class AwsPlace:
+    """What the handlers are given.
+
+    Attributes:
+        settler: sets the alarms and tells people, once a handler is done.
+    """
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        """Build from a function's environment, and from the secrets below the path that it names.
+
+        Raises:
+            SettingsError: a setting or a secret is wrong.
+        """
+        settings = Settings.from_env({**env, **secrets(client("ssm"), env["STACK_SECRETS"])})
+        shadows = NotedShadows(AwsShadows(client("iot-data")))
+        place = Place(
+            shadows=shadows,
+            things=AwsThings(client("iot")),
+            clock=now_ms,
+            timing=Timing(
+                calling_s=settings.calling_s, running_s=settings.running_s, quiet_s=settings.quiet_s
+            ),
+        )
+        queue = Queue(client("sqs"), env["STACK_QUEUE"], now_ms)
+        self.settler = Settler(place, shadows, queue, teller_of(settings))
+        self.button_services = button_doors.Services(
+            place=place,
+            unknown=UnknownButtons(client("dynamodb"), env["STACK_UNKNOWN"]),
+            token=settings.button_token,
+            beam_key=settings.soracom_beam_key,
+        )
+        bot = bot_of(settings)
+        self.slack_services = slack_doors.Services(
+            place=place,
+            outgoing_token=settings.slack_outgoing_token,
+            signing_secret=settings.slack_signing_secret,
+            lang=settings.lang,
+            say=bot.say if bot else None,
+        )
+
+
+def secrets(ssm: "SSMClient", path: str) -> dict[str, str]:
+    """The secrets below a path of the parameter store, by the names of their settings."""
+    pages = ssm.get_paginator("get_parameters_by_path").paginate(Path=path, WithDecryption=True)
+    found = [each for page in pages for each in page["Parameters"]]
+    return {each["Name"].rpartition("/")[2]: each["Value"] for each in found}

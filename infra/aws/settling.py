@@ -1,0 +1,249 @@
+"""What is left to do once a handler has written shadows: set the alarms, and tell people.
+
+Locally two threads follow what the shadow service announces. A Lambda function has no threads that outlive its answer:
+it notes whose shadows it looked at, and settles them before it answers.
+"""
+
+import json
+import logging
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from shadows.calls import Place, read
+from shadows.errors import Rejected
+from shadows.reset import Alarm, deadline, ring, sweep
+from shadows.shadow import JsonObject, Shadow, Shadows
+from shadows.telling import Delivery, MentionKind, NotTold, Teller, Untold, deliver, deliver_expired, untold
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+log = logging.getLogger(__name__)
+
+LONGEST_DELAY_S: Final = 900  # of one SQS message
+PACE_MS: Final = 1_000  # Slack takes about one message a second a channel
+CLAIMED_MS: Final = 5_000
+SWEEP_EVERY_MS: Final = 60_000
+LAST_TRY: Final = 5  # 2 + 4 + 8 + 16 + 32 s after the first; from then on the sweep tries, once a minute
+NEVER_TRIED: Final[Mapping[str, int]] = {}
+
+
+class NotedShadows:
+    """Shadows that note which staff were looked at, and of whom something new was asked."""
+
+    def __init__(self, shadows: Shadows) -> None:
+        self._shadows = shadows
+        self.read: dict[str, None] = {}
+        self.asked: dict[str, None] = {}
+
+    def get(self, thing: str) -> Shadow:
+        """As :meth:`shadows.shadow.Shadows.get`."""
+        if thing.startswith("staff-"):
+            self.read[thing] = None
+        return self._shadows.get(thing)
+
+    def update(
+        self,
+        thing: str,
+        *,
+        desired: JsonObject | None = None,
+        reported: JsonObject | None = None,
+        version: int | None = None,
+    ) -> int:
+        """As :meth:`shadows.shadow.Shadows.update`."""
+        written = self._shadows.update(thing, desired=desired, reported=reported, version=version)
+        if desired is not None and thing.startswith("staff-"):
+            self.asked[thing] = None
+        return written
+
+    def delete(self, thing: str) -> None:
+        """As :meth:`shadows.shadow.Shadows.delete`."""
+        self._shadows.delete(thing)
+
+    def forget(self) -> None:
+        """Note from here on."""
+        self.read, self.asked = {}, {}
+
+
+class Queue:
+    """The SQS queue of alarms and of messages that are to be tried again, each with a delay of its own."""
+
+    def __init__(self, client: "SQSClient", url: str, clock: Callable[[], int]) -> None:
+        self._client, self._url, self._clock = client, url, clock
+
+    def put(self, message: JsonObject, at: int) -> None:
+        """Have a message come back at ``at`` (ms since 1970), or in 15 minutes if that is sooner."""
+        wait_s = math.ceil((at - self._clock()) / 1000)
+        self._client.send_message(
+            QueueUrl=self._url,
+            MessageBody=json.dumps(message),
+            DelaySeconds=min(max(wait_s, 0), LONGEST_DELAY_S),
+        )
+
+
+class Settler:
+    """Sets alarms and tells people, for one function at a time.
+
+    A crash at any moment loses nothing: the deadline and what is untold are in the shadows, and the sweep finds both.
+    So nothing here may undo what a handler has done: what fails is logged, and left to the sweep.
+    """
+
+    def __init__(self, place: Place, shadows: NotedShadows, queue: Queue, teller: Teller | None) -> None:
+        """``shadows`` are those of ``place``."""
+        self._place, self._shadows, self._queue, self._teller = place, shadows, queue, teller
+        self._held_until = 0  # Slack asked us to wait
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """Whatever is done inside is settled afterwards, also if it ends in an error."""
+        self._shadows.forget()
+        began = self._place.clock()
+        try:
+            yield
+        finally:
+            # Those who were only looked at, too: a repeat changes nothing, but what is untold is told.
+            self._settle([*self._shadows.read, *self._shadows.asked], began)
+
+    def take(self, messages: Iterable[tuple[str, str]]) -> list[str]:
+        """Do what messages of the queue ask for.
+
+        Args:
+            messages: id and body of each.
+
+        Returns:
+            The ids of those that could not be done.
+        """
+        self._shadows.forget()
+        began = self._place.clock()
+        failed: list[str] = []
+        tries: dict[str, int] = {}
+        for id, body in messages:
+            try:
+                tries |= self._take(json.loads(body))
+            except Exception:
+                log.exception("A message of the queue could not be done: %.200s", body)
+                failed.append(id)
+        self._settle([*tries, *self._shadows.asked], began, tries)
+        return failed
+
+    def sweep(self) -> None:
+        """Go over everybody: end what is overdue, set the alarms of the coming minute anew, tell what is untold."""
+        self._shadows.forget()
+        began = self._place.clock()
+
+        def failed(thing: str, error: Exception) -> None:
+            log.error("%s: not swept", thing, exc_info=error)
+
+        untold: list[str] = []
+        for found in sweep(self._place, on_error=failed):
+            alarm = Alarm.of(found.thing, found.staff)
+            if alarm and found.due and found.due < began + SWEEP_EVERY_MS:
+                with _left_to_the_sweep(found.thing):
+                    self._queue.put(alarm.document(), found.due)
+            if found.staff.untold:
+                untold.append(found.thing)
+        self._settle([*untold, *self._shadows.asked], began, dict.fromkeys(untold, LAST_TRY))
+
+    def _take(self, message: JsonObject) -> dict[str, int]:
+        """Do what one message asks for; whom to tell now comes back, with how often it was tried."""
+        if "tell" not in message:
+            again = ring(self._place, Alarm.read(message))
+            if again is not None:
+                self._queue.put(message, again)
+            return {}
+        if message["at"] - self._place.clock() > PACE_MS:
+            self._queue.put(message, message["at"])
+            return {}
+        return {message["tell"]: message["tries"]}
+
+    def _settle(self, things: Iterable[str], began: int, tries: Mapping[str, int] = NEVER_TRIED) -> None:
+        free_at = max(self._place.clock(), self._held_until)
+        while things := dict.fromkeys(things):
+            self._shadows.forget()
+            for thing in things:
+                with _left_to_the_sweep(thing):
+                    self._set_alarm(thing, began)
+            free_at = self._tell(things, tries, free_at)
+            things = self._shadows.asked  # who was free to take a call that waited for them
+
+    def _set_alarm(self, thing: str, began: int) -> None:
+        """Set the alarm of a state that began just now; one that is older has its alarm already."""
+        staff = read(self._place, thing)
+        alarm, due = Alarm.of(thing, staff), deadline(self._place, staff)
+        if alarm and due and alarm.since >= began:
+            self._queue.put(alarm.document(), due)
+
+    def _tell(self, things: Iterable[str], tries: Mapping[str, int], free_at: int) -> int:
+        """Tell the newest message now, if the channel is free, and queue the others behind it.
+
+        Returns:
+            When the channel is free again, ms since 1970.
+        """
+        found = {thing: each for thing in things if (each := self._untold(thing))}
+        for message in _messages(found):
+            step = max(tries.get(thing, 0) for thing in message)
+            if free_at > self._place.clock():
+                self._later(message, step, free_at)
+                free_at += PACE_MS
+            else:
+                free_at = self._say(message, found[message[0]].kind, step)
+        return free_at
+
+    def _untold(self, thing: str) -> Untold | None:
+        with _left_to_the_sweep(thing):
+            found = untold(self._place, thing)
+            return found if self._teller else None
+        return None
+
+    def _say(self, message: list[str], kind: MentionKind, step: int) -> int:
+        assert self._teller
+        try:
+            with _left_to_the_sweep(message[0]):
+                if kind is MentionKind.EXPIRED:
+                    deliver_expired(self._place, message, self._teller)
+                elif deliver(self._place, message[0], self._teller) is Delivery.CLAIMED:
+                    self._later(message, step, self._place.clock() + CLAIMED_MS)
+        except NotTold as no:
+            return self._failed(message, step, no)
+        return self._place.clock() + PACE_MS
+
+    def _failed(self, message: list[str], step: int, no: NotTold) -> int:
+        asked_for = no.retry_after_s is not None
+        wait_s = no.retry_after_s if no.retry_after_s is not None else min(2.0 ** (step + 1), 60.0)
+        at = self._place.clock() + int(1000 * wait_s)
+        log.warning("%s: Slack did not take the message: %s", message[0], no.reason)
+        if asked_for:
+            self._held_until = at
+        self._later(message, step + 1, at)
+        return at if no.channel else self._place.clock() + PACE_MS
+
+    def _later(self, message: list[str], step: int, at: int) -> None:
+        if step > LAST_TRY or (step == LAST_TRY and at >= self._place.clock() + SWEEP_EVERY_MS):
+            return  # the sweep tries again before that
+        for thing in message:
+            with _left_to_the_sweep(thing):
+                self._queue.put({"tell": thing, "tries": step, "at": at}, at)
+
+
+def _messages(found: Mapping[str, Untold]) -> list[list[str]]:
+    """Whom each message is about, the newest first; all calls that expired are one."""
+    expired = [thing for thing, each in found.items() if each.kind is MentionKind.EXPIRED]
+    others = [[thing] for thing in found if thing not in expired]
+    messages = [*others, expired] if expired else others
+    return sorted(messages, key=lambda message: max(found[thing].since for thing in message), reverse=True)
+
+
+@contextmanager
+def _left_to_the_sweep(thing: str) -> Iterator[None]:
+    """What fails inside is logged and goes no further, but what the teller says; who was removed is no fault."""
+    try:
+        yield
+    except NotTold:
+        raise
+    except Rejected as no:
+        if no.code != 404:
+            log.warning("%s: left to the sweep: %s", thing, no)
+    except Exception:
+        log.exception("%s: left to the sweep", thing)

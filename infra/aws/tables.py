@@ -1,0 +1,98 @@
+"""The two tables of the AWS place: unknown buttons, and the history that a topic rule writes."""
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from shadows.shadow import Shadow
+from shadows.staff import Staff
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+KEPT: Final = 50
+KEPT_S: Final = 30 * 86_400
+
+
+class UnknownButtons:
+    """Buttons that pressed and that nobody has registered: an installer presses one, and adopts it from this list."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client, self._table = client, table
+
+    def note(self, button: str, at: int, door: str) -> None:
+        """Remember for 30 days that this button pressed at ``at`` (ms since 1970), and by which door."""
+        self._client.update_item(
+            TableName=self._table,
+            Key={"button": {"S": button}},
+            UpdateExpression="SET #door = :door, #at = :at, expires = :expires ADD #count :one",
+            ExpressionAttributeNames={"#door": "door", "#at": "at", "#count": "count"},
+            ExpressionAttributeValues={
+                ":door": {"S": door},
+                ":at": {"N": str(at)},
+                ":expires": {"N": str(at // 1000 + KEPT_S)},
+                ":one": {"N": "1"},
+            },
+        )
+
+    def list(self) -> list[dict[str, Any]]:
+        """``{"button", "door", "at", "count"}`` of the last 50, the latest first."""
+        found = [
+            {
+                "button": item["button"]["S"],
+                "door": item["door"]["S"],
+                "at": int(item["at"]["N"]),
+                "count": int(item["count"]["N"]),
+            }
+            for item in _items(self._client, self._table)
+        ]
+        return sorted(found, key=lambda row: row["at"], reverse=True)[:KEPT]
+
+
+def history(client: "DynamoDBClient", table: str, *, since: int = 0) -> list[dict[str, Any]]:
+    """The transitions after ``since`` (ms since 1970), oldest first, in the columns of the local history.
+
+    Where there was more than one press, the row has the last count: a state is one row.
+    """
+    rows = [_row(item) for item in _items(client, table)]
+    return sorted((row for row in rows if row["at"] > since), key=lambda row: row["at"])
+
+
+def _items(client: "DynamoDBClient", table: str) -> Iterator[dict[str, Any]]:
+    for page in client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
+        yield from page["Items"]
+
+
+def _row(item: dict[str, Any]) -> dict[str, Any]:
+    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 - the functions never read the history
+
+    asked = TypeDeserializer().deserialize(item["asked"])
+    if isinstance(asked, str):  # a rule's action writes an object as a map, or as text
+        asked = json.loads(asked)
+    reported = {"name": item.get("name", {}).get("S", "")}
+    staff = Staff.read(Shadow(desired=_plain(asked), reported=reported))
+    state, call = staff.asked, staff.call
+    return {
+        "at": state.since,
+        "thing": item["thing"]["S"],
+        "name": staff.name,
+        "state": state.state,
+        "why": state.why,
+        "since": state.since,
+        "call": call.id,
+        "booth": call.booth,
+        "click": call.click,
+        "count": call.count,
+        "end": call.end,
+        "to": call.to,
+        "note": call.note,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """DynamoDB's numbers as Python's."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return int(value) if hasattr(value, "as_tuple") else value

@@ -1,0 +1,26 @@
+"""How people are told in Slack, as the settings say; the same in both places."""
+
+import logging
+
+from infra.settings import Settings
+from shadows.telling import Teller
+from slack_bridge.tellers import BotTeller, WebhookTeller
+
+log = logging.getLogger(__name__)
+
+
+def bot_of(settings: Settings) -> BotTeller | None:
+    """The bot; None without its token."""
+    if not settings.slack_bot_token:
+        return None
+    return BotTeller(settings.slack_bot_token, settings.slack_channel, settings.slack_api_url, settings.lang)
+
+
+def teller_of(settings: Settings) -> Teller | None:
+    """Who tells people; None if no Slack is set: then calls stay untold, and the kiosk says so."""
+    if settings.slack_bot_token and settings.slack_channel:
+        return bot_of(settings)
+    if settings.slack_webhook_url:
+        return WebhookTeller(settings.slack_webhook_url, settings.lang)
+    log.warning("No Slack is set: nobody will be mentioned. README.md says how to connect one.")
+    return None

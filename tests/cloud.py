@@ -1,0 +1,164 @@
+"""The functions of a stack in this process, on moto's AWS, with a real Slack to talk to; what they call is recorded."""
+
+import base64
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from types import SimpleNamespace
+from typing import Any, Final
+from unittest.mock import patch
+from urllib.parse import urlencode
+
+from moto import mock_aws
+
+from infra import lambdas
+from infra.aws.place import client
+from shadows.calls import Place
+from shadows.registry import NewButton, NewStaff, add_button, add_staff
+from tests.fake_slack import BOT_TOKEN, FakeSlack
+
+BUTTON_TOKEN: Final = "the-button-token"
+OUTGOING_TOKEN: Final = "the-outgoing-token"
+SIGNING_SECRET: Final = "the-signing-secret"
+BEAM_KEY: Final = "the-beam-key"
+IMSI: Final = "440520000000001"
+REGION: Final = "ap-northeast-1"
+
+
+def furnish(place: Place) -> None:
+    """Hana with Sora who stands in for her, and the buttons ``demo`` and a SORACOM one."""
+    add_staff(place, NewStaff(id="sora", name="Sora", slack="U0SORA"))
+    add_staff(place, NewStaff(id="hana", name="Hana", slack="U0HANA", backup="sora"))
+    for button in ("demo", IMSI, "G030JF0000000001"):
+        add_button(place, NewButton(id=button, single="hana", double="sora"))
+
+
+def context(request_id: str = "1", **custom: str) -> Any:
+    """What Lambda hands over beside an event; ``custom`` is what SORACOM Funk says of the SIM."""
+    sim = SimpleNamespace(custom=custom) if custom else None
+    return SimpleNamespace(aws_request_id=request_id, client_context=sim)
+
+
+def gateway(
+    method: str, path: str, body: bytes = b"", query: dict[str, str] | None = None, **headers: str
+) -> dict[str, Any]:
+    """A request as API Gateway hands it over: payload format 2.0, a form in base64."""
+    named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+    plain = named.get("content-type", "").startswith(("application/json", "text/"))
+    event = {
+        "version": "2.0",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "rawQueryString": urlencode(query or {}),
+        "headers": named,
+        "requestContext": {"http": {"method": method, "path": path}, "stage": "$default"},
+        "isBase64Encoded": bool(body) and not plain,
+    }
+    if query:
+        event["queryStringParameters"] = query
+    if body:
+        event["body"] = body.decode() if plain else base64.b64encode(body).decode()
+    return event
+
+
+class Cloud:
+    """A stack whose queue is emptied by hand.
+
+    Attributes:
+        calls: of each function the IAM actions that it called, each with the thing it named.
+    """
+
+    def __init__(self, slack: FakeSlack) -> None:
+        self.slack = slack
+        self.calls: dict[str, set[tuple[str, str]]] = defaultdict(set)
+        self._running = ""
+
+    @property
+    def place(self) -> Place:
+        """The functions' own."""
+        return lambdas.wired().button_services.place
+
+    def run(self, function: str, event: Any, given: Any = None) -> Any:
+        """Invoke a function: ``button``, ``slack``, ``timer`` or ``sweep``."""
+        if function not in self.calls:  # a cold start of its own, as on AWS
+            lambdas._wired.cache_clear()
+        self._running = function
+        try:
+            return getattr(lambdas, function)(event, given or context())
+        finally:
+            self._running = ""
+
+    def queued(self) -> list[dict[str, Any]]:
+        """What is in the queue, as the event that brings it; it is gone from there."""
+        url, sqs = os.environ["STACK_QUEUE"], client("sqs")
+        taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        for each in taken:
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
+        return [{"messageId": each["MessageId"], "body": each["Body"]} for each in taken]
+
+    def note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+        if self._running:
+            service = model.service_model
+            prefix = service.signing_name.replace("iotdata", "iot")
+            named = re.search(r"/things/([^/]+)", params.get("url_path", ""))
+            thing = named[1] if named else ""
+            self.calls[self._running].add((f"{prefix}:{model.name}", thing))
+
+
+@contextmanager
+def cloud(slack: FakeSlack, **secrets: str) -> Iterator[Cloud]:
+    """A furnished stack; ``secrets`` are added to the usual ones, or replace them."""
+    with ExitStack() as stack:
+        stack.enter_context(patch.dict(os.environ, {"AWS_DEFAULT_REGION": REGION}))
+        stack.enter_context(mock_aws())
+        stack.enter_context(patch.dict(os.environ, _environment(slack)))
+        _store({**_secrets(slack), **secrets})
+        lambdas._wired.cache_clear()
+        here = Cloud(slack)
+        for kind in ("staff", "button", "booth"):
+            client("iot").create_thing_type(thingTypeName=kind)
+        furnish(here.place)
+        for service in ("iot", "iot-data", "sqs", "ssm", "dynamodb"):
+            client(service).meta.events.register("before-call", here.note)
+            stack.callback(client(service).meta.events.unregister, "before-call", here.note)
+        lambdas._wired.cache_clear()
+        yield here
+
+
+def _environment(slack: FakeSlack) -> dict[str, str]:
+    queue = client("sqs").create_queue(QueueName="timers")["QueueUrl"]
+    client("dynamodb").create_table(
+        TableName="unknown",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "button", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "button", "KeyType": "HASH"}],
+    )
+    return {
+        "STAFFCALL_CALLING_SECONDS": "0.5",
+        "STAFFCALL_RUNNING_SECONDS": "0.5",
+        "STAFFCALL_QUIET_SECONDS": "20",
+        "STAFFCALL_LANG": "en",
+        "SLACK_CHANNEL": "C0FLOOR",
+        "SLACK_API_URL": slack.api_url,
+        "STACK_SECRETS": "/staffcall/",
+        "STACK_QUEUE": queue,
+        "STACK_UNKNOWN": "unknown",
+    }
+
+
+def _secrets(slack: FakeSlack) -> dict[str, str]:
+    return {
+        "STAFFCALL_BUTTON_TOKEN": BUTTON_TOKEN,
+        "SORACOM_BEAM_KEY": BEAM_KEY,
+        "SLACK_BOT_TOKEN": BOT_TOKEN,
+        "SLACK_OUTGOING_TOKEN": OUTGOING_TOKEN,
+        "SLACK_SIGNING_SECRET": SIGNING_SECRET,
+        "SLACK_WEBHOOK_URL": slack.url,
+    }
+
+
+def _store(secrets: dict[str, str]) -> None:
+    for name, value in secrets.items():
+        client("ssm").put_parameter(Name=f"/staffcall/{name}", Value=value, Type="SecureString")

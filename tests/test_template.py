@@ -1,0 +1,264 @@
+"""The template: sound as written and as SAM makes it, and no function or guest may do more than it does."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import urlencode
+
+import pytest
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+
+from shadows.calls import read
+from shadows.staff import StaffState
+from tests.cloud import BUTTON_TOKEN, OUTGOING_TOKEN, Cloud, cloud, gateway
+from tests.fake_slack import FakeSlack
+from tests.shop import ROOT
+
+TEMPLATE = ROOT / "infra" / "template.yaml"
+FUNCTIONS = ("button", "slack", "timer", "sweep")
+# What the service does in a function's name, and no code of ours calls.
+BY_LAMBDA = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+}
+ANSWERS = ("get/accepted", "get/rejected", "update/delta", "update/documents")
+
+
+@lru_cache(maxsize=1)
+def source() -> Any:
+    return yaml_parse(TEMPLATE.read_text("utf-8"))
+
+
+@lru_cache(maxsize=1)
+def translated() -> dict[str, Any]:
+    class NoManagedPolicies:
+        def load(self) -> dict[str, str]:
+            return {}
+
+    with patch.dict("os.environ", {"AWS_DEFAULT_REGION": "ap-northeast-1"}):
+        made: dict[str, Any] = transform(source(), {}, NoManagedPolicies())
+    return made
+
+
+def resource(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = translated()["Resources"][name]["Properties"]
+    return found
+
+
+def of_type(type: str) -> dict[str, dict[str, Any]]:
+    resources = translated()["Resources"].items()
+    return {name: each["Properties"] for name, each in resources if each["Type"] == type}
+
+
+def statements(role: str) -> Iterator[tuple[str, str]]:
+    """Action and resource of each permission of a role, one by one."""
+    documents = [policy["PolicyDocument"] for policy in resource(role)["Policies"]]
+    attached = resource(role).get("ManagedPolicyArns", [])
+    documents += [resource(policy["Ref"])["PolicyDocument"] for policy in attached]
+    for document in documents:
+        for statement in document["Statement"]:
+            assert statement["Effect"] == "Allow"
+            for action in listed(statement["Action"]):
+                for each in listed(statement["Resource"]):
+                    yield action, text(each)
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def text(value: Any) -> str:
+    """A resource as it is written: the text of a Sub, what a GetAtt is of."""
+    if isinstance(value, str):
+        return value
+    ((function, argument),) = value.items()
+    return str(argument) if function == "Fn::Sub" else ".".join(argument)
+
+
+# --- linters
+
+
+@pytest.mark.parametrize("form", ["source", "translated"])
+def test_the_template_has_no_fault_that_cfn_lint_knows(form: str, tmp_path: Path) -> None:
+    file = TEMPLATE
+    if form == "translated":
+        file = tmp_path / "template.json"
+        file.write_text(json.dumps(translated()), "utf-8")
+    command = [str(Path(sys.executable).with_name("cfn-lint")), "--include-checks", "W", "--", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_handler_is_there() -> None:
+    functions = of_type("AWS::Lambda::Function").values()
+    assert {each["Handler"] for each in functions} == {f"infra.lambdas.{name}" for name in FUNCTIONS}
+    for each in functions:
+        module, _, name = each["Handler"].rpartition(".")
+        assert callable(getattr(import_module(module), name))
+
+
+def test_every_log_is_kept_for_a_time_and_every_function_has_its_own() -> None:
+    logs = of_type("AWS::Logs::LogGroup")
+    assert all(each["RetentionInDays"] == {"Ref": "LogDays"} for each in logs.values())
+    used = [each["LoggingConfig"]["LogGroup"]["Ref"] for each in of_type("AWS::Lambda::Function").values()]
+    assert sorted(used) == sorted(logs)
+
+
+def test_a_message_stays_hidden_for_six_times_as_long_as_the_function_may_take() -> None:
+    assert resource("TimerQueue")["VisibilityTimeout"] >= 6 * resource("TimerFunction")["Timeout"]
+    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_every_table_forgets() -> None:
+    for each in of_type("AWS::DynamoDB::Table").values():
+        assert each["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+
+
+def test_what_holds_or_costs_something_is_tagged() -> None:
+    for name, each in translated()["Resources"].items():
+        types = ("Function", "Table", "Queue", "Bucket", "Distribution", "Role", "LogGroup", "Api", "Alarm")
+        if each["Type"].rpartition(":")[2] in types:
+            tags = each["Properties"]["Tags"]
+            assert tags.get("application") if isinstance(tags, dict) else "staffcall" in str(tags), name
+
+
+# --- secrets
+
+
+def test_no_secret_has_a_way_into_the_template_or_an_environment() -> None:
+    names = re.compile(r"TOKEN|SECRET|KEY|WEBHOOK", re.IGNORECASE)
+    parameters = [name for name in source()["Parameters"] if names.search(name)]
+    assert parameters == ["CodeKey"]  # of the zip
+    for each in of_type("AWS::Lambda::Function").values():
+        variables = each["Environment"]["Variables"]
+        assert [name for name in variables if names.search(name)] == ["STACK_SECRETS"]
+        assert variables["STACK_SECRETS"] == {"Fn::Sub": "/${AWS::StackName}/"}
+
+
+# --- what each may do
+
+
+def calls_of_all_functions(here: Cloud) -> None:
+    """Everything that each function does, at least once."""
+
+    def press(button: str) -> None:
+        body = json.dumps({"button": button, "click": "SINGLE", "id": str(time.time_ns())}).encode()
+        bearer = {"Authorization": f"Bearer {BUTTON_TOKEN}", "Content-Type": "application/json"}
+        here.run("button", gateway("POST", "/buttons/webhook", body, **bearer))
+
+    def says(user: str, text: str) -> None:
+        form = {"token": OUTGOING_TOKEN, "channel_id": "C", "timestamp": str(time.time()), "user_id": user}
+        here.run("slack", gateway("POST", "/slack/outgoing", urlencode({**form, "text": text}).encode()))
+
+    def idle(id: str) -> None:
+        end = time.monotonic() + 8
+        while read(here.place, f"staff-{id}").state is not StaffState.IDLE:
+            assert time.monotonic() < end
+            here.run("timer", {"Records": here.queued()})
+            time.sleep(0.05)
+
+    press("nobody")
+    press("demo")
+    says("U0HANA", "no")  # Sora is called
+    here.queued()
+    time.sleep(0.6)
+    here.run("sweep", {})  # and nobody is left
+    says("U0HANA", "away")
+    press("demo")  # Sora is called
+    idle("sora")
+    says("U0HANA", "back")
+    press("demo")
+    idle("hana")  # Sora is called
+    idle("sora")
+    press("demo")
+    here.queued()
+    time.sleep(0.6)
+    here.run("sweep", {})  # Sora is called
+
+
+def covers(resource: str, thing: str) -> bool:
+    return resource == "*" or not thing or fnmatchcase(thing, resource.rpartition("thing/")[2])
+
+
+def test_each_function_may_do_exactly_what_it_does() -> None:
+    with FakeSlack() as slack, cloud(slack) as here:
+        calls_of_all_functions(here)
+    for function in FUNCTIONS:
+        granted = {each for each in statements(f"{function.title()}Role") if each[0] not in BY_LAMBDA}
+        called = here.calls[function]
+        refused = [
+            (action, thing)
+            for action, thing in called
+            if not any(action == allowed and covers(where, thing) for allowed, where in granted)
+        ]
+        assert refused == [], function
+        idle = [
+            (allowed, where)
+            for allowed, where in granted
+            if not any(action == allowed and covers(where, thing) for action, thing in called)
+        ]
+        assert idle == [], function
+
+
+def test_only_what_has_no_resources_is_granted_on_all() -> None:
+    for role in of_type("AWS::IAM::Role"):
+        everywhere = {action for action, where in statements(role) if where == "*"}
+        assert everywhere <= {"iot:ListThings"}, role
+
+
+def test_a_guest_may_only_read_the_shadows_of_staff_and_booths() -> None:
+    def arn(rest: str) -> str:
+        return "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:" + rest
+
+    kinds = ("staff", "booth")
+    assert set(statements("KioskRole")) == {
+        ("iot:Connect", arn("client/kiosk-*")),
+        *(("iot:Subscribe", arn(f"topicfilter/$aws/things/+/shadow/{each}")) for each in ANSWERS),
+        *(
+            ("iot:Receive", arn(f"topic/$aws/things/{kind}-*/shadow/{each}"))
+            for kind in kinds
+            for each in ANSWERS
+        ),
+        *(("iot:Publish", arn(f"topic/$aws/things/{kind}-*/shadow/get")) for kind in kinds),
+    }
+    (trust,) = resource("KioskRole")["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Condition"] == {
+        "StringEquals": {"cognito-identity.amazonaws.com:aud": {"Ref": "IdentityPool"}},
+        "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "unauthenticated"},
+    }
+
+
+def test_a_page_from_aws_may_do_as_little_as_one_from_the_local_place() -> None:
+    sub, names = resource("KioskHeaders")["ResponseHeadersPolicyConfig"]["SecurityHeadersConfig"][
+        "ContentSecurityPolicy"
+    ]["ContentSecurityPolicy"]["Fn::Sub"]
+    assert list(names) == ["Mqtt"]
+    code = (ROOT / "infra" / "local" / "web.py").read_text("utf-8")
+    local = "".join(re.findall(r'"((?:default-src|manifest-src)[^"]*)"', code))
+    there, here = (directives(policy) for policy in (sub, local))
+    assert there.pop("connect-src") == [
+        "'self'",
+        "wss://${Mqtt}",
+        "https://cognito-identity.${AWS::Region}.${AWS::URLSuffix}",
+    ]
+    assert here.pop("connect-src") == ["'self'", "{mqtt}"]
+    assert there == here
+
+
+def directives(policy: str) -> dict[str, list[str]]:
+    parts = [part.split() for part in policy.split(";") if part.strip()]
+    return {name: values for name, *values in parts}
