@@ -9,17 +9,20 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: run test check fix spa
 
-run: .venv
+run: .venv/.made
 	@exec $(BIN)/staffcall run --demo
 
-.venv: requirements.txt pyproject.toml
+# A stamp, and not the folder, is the target: an install that was interrupted is done again.
+.PHONY: .venv .venv-ministack
+.venv: .venv/.made
+.venv/.made: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Staff Call needs Python 3.11 or newer; set PYTHON=python3.x")'
 	@$(PYTHON) -m venv .venv || { command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv .venv; }
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt -e .
-	@touch .venv
+	@touch $@
 
 # What tests and checks need on top: linters, real clients, Node for the kiosk's build.
-.venv/.dev: .venv
+.venv/.dev: .venv/.made
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch .venv/.dev
 
@@ -35,12 +38,13 @@ browser:
 	  else echo "The kiosk's tests need Chromium: install it with your package manager, so that 'chromium' is on the PATH." >&2; exit 1; fi; }
 
 # AWS acted out on this machine, in an environment of its own: Lambdas run under its Python.
-.venv-ministack: Makefile
+.venv-ministack: .venv-ministack/.made
+.venv-ministack/.made:
 	@$(PYTHON) -m venv .venv-ministack
 	.venv-ministack/bin/pip install --quiet --disable-pip-version-check ministack==1.5.33 aws-sam-translator==1.115.0
-	@touch .venv-ministack
+	@touch $@
 
-test: .venv/.dev spa/node_modules .venv-ministack browser
+test: .venv/.dev spa/node_modules .venv-ministack/.made browser
 	cd spa && npm test
 	$(BIN)/python -m pytest
 

@@ -1,5 +1,7 @@
 """``staffcall``: everything one does with the system, from the command line."""
 
+import signal
+import sys
 import traceback
 from collections.abc import Sequence
 from typing import Final
@@ -52,6 +54,8 @@ def staffcall(context: click.Context) -> None:
 @click.pass_obj
 def run(here: Here, demo: bool) -> None:
     """Run everything on this machine, until Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # until all is imported, and somebody listens for them
+        signal.signal(number, lambda *_: sys.exit(0))
     settings = here.settings
     from infra.local.run import run as run_here  # noqa: PLC0415
 

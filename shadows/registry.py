@@ -33,6 +33,9 @@ _BUTTON_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SLACK_ID: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
 _PHONE: Final = re.compile(r"[0-9]{3,15}")
 _UNPRINTABLE: Final = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line breaks
+_TURNS: Final = (
+    "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they turn round what stands behind them
+)
 
 
 class Done(StrEnum):
@@ -412,7 +415,7 @@ def _button_id(value: str) -> str:
 def _text(name: str, value: str, least: int = 0) -> None:
     if len(value) > NAME_LENGTH or len(value.strip()) < least:
         raise Rejected(400, f"{name}: expected {least} to {NAME_LENGTH} characters, got {len(value)}")
-    if any(unicodedata.category(each) in _UNPRINTABLE for each in value):
+    if any(unicodedata.category(each) in _UNPRINTABLE or each in _TURNS for each in value):
         raise Rejected(400, f"{name}: expected no control characters or line breaks, got {value!r}")
 
 

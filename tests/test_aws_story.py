@@ -467,6 +467,14 @@ def test_a_guests_key_opens_no_api(stack: Stack, guest: dict[str, str]) -> None:
 # --- under the runtime client that AWS itself uses
 
 
+HEADERS = {
+    "Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
+    "Invoked-Function-Arn": "arn:aws:lambda:ap-northeast-1:000000000000:function:button",
+    "Trace-Id": "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700",
+    "Cognito-Identity": "{}",
+}  # the client crashes without any of them
+
+
 class RuntimeApi:
     """Hands one invocation to a runtime, and takes its answer."""
 
@@ -486,9 +494,11 @@ class RuntimeApi:
                     return
                 body, sim = events.pop()
                 self.send_response(200)
-                self.send_header("Lambda-Runtime-Aws-Request-Id", "8476a536-e9f4-11e8-9739-2dfe598c3fcd")
+                for name, value in HEADERS.items():
+                    self.send_header(f"Lambda-Runtime-{name}", value)
                 self.send_header("Lambda-Runtime-Deadline-Ms", str(int(1000 * time.time()) + 15_000))
                 self.send_header("Lambda-Runtime-Client-Context", sim)
+                self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from shadows.registry import NewStaff, add_staff, remove_staff
+from shadows.registry import NewButton, NewStaff, add_button, add_staff, remove_staff
+from shadows.shadow import Thing
+from shadows.staff import newcomer
 from tests.fake_slack import FakeSlack
 from tests.shop import Shop
 
@@ -156,3 +158,22 @@ def test_long_names_and_notes_stay_inside_the_page(shop: Shop, page: Page, size:
     page.goto(shop.url("/"))
     expect(tile(page, "long", "running")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_on_a_wall_of_two_hundred_a_long_note_never_hides_whose_it_is(shop: Shop, page: Page) -> None:
+    place = shop.place
+    for n in range(120):
+        place.things.create(Thing(name=f"staff-w{n}", type="staff", attributes={"slackUserId": f"U0W{n}"}))
+        desired, reported = newcomer(f"Person {n}", "", place.clock())
+        place.shadows.update(f"staff-w{n}", desired=desired, reported=reported)
+    names = [f"staff-w{n}" for n in range(120)]
+    place.shadows.update("booth-wall", reported={"title": "Wall", "staff": names})
+    add_button(place, NewButton(id="w", single="w7", booth="wall"))
+    shop.press("w")
+    shop.says("U0W7", "ok " + "a long way to go " * 8)
+    page.goto(shop.url("/?booth=wall"))
+    shown = tile(page, "w7", "running")
+    expect(shown).to_contain_text("Person 7")
+    box, name = shown.bounding_box(), shown.locator(".name").bounding_box()
+    assert box["y"] <= name["y"]
+    assert name["y"] + name["height"] <= box["y"] + box["height"]

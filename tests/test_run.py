@@ -52,6 +52,15 @@ def test_a_port_in_use_is_one_line_that_names_its_variable(tmp_path: Path, varia
     assert str(port) in line
 
 
+def test_one_port_for_two_listeners_is_one_line_that_names_it(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    line = failed(tmp_path, STAFFCALL_HTTP_PORT=port, STAFFCALL_MQTT_PORT=port)
+    assert "STAFFCALL_MQTT_PORT" in line
+    assert port in line
+
+
 def test_a_data_folder_that_cannot_be_made_is_one_line_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file, not a folder")
     assert "STAFFCALL_DATA" in failed(tmp_path)

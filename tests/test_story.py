@@ -198,6 +198,8 @@ def test_an_unknown_button_is_named_and_kept_for_the_installer(shop: Shop) -> No
     shop.press("who")
     (kept,) = shop.admin("/admin/api/unknown-buttons")["buttons"]
     assert (kept["button"], kept["door"], kept["count"]) == ("who", "webhook", 2)
+    add_button(shop.place, NewButton(id="who", single="hana"))
+    assert shop.admin("/admin/api/unknown-buttons")["buttons"] == []
 
 
 def test_with_a_slack_app_it_needs_no_public_address(tmp_path: Path, slack: FakeSlack) -> None:
@@ -449,6 +451,7 @@ def test_fifty_presses_at_once_are_all_counted(shop: Shop) -> None:
 )
 def test_admin_and_metrics_want_the_admin_token(shop: Shop, path: str, headers: dict[str, str]) -> None:
     assert get(shop.url(path), **headers)[0] == 401
+    assert post(shop.url(path), b"{}", **headers)[0] == 401
 
 
 def test_metrics_count_people_by_state(shop: Shop) -> None:

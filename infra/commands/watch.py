@@ -290,7 +290,7 @@ def _live() -> Iterator["Live"]:
         yield live
 
 
-class _Stop(Exception):  # noqa: N818 - a wish, not a fault
+class _Stop(BaseException):  # a wish, not a fault: no library's `except Exception` may swallow it
     """SIGINT or SIGTERM."""
 
 

@@ -63,7 +63,7 @@ class HttpServer:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A bound TCP socket.
+    """A TCP socket that listens: who connects waits until somebody accepts.
 
     Raises:
         OSError: the address is not ours, or in use.
@@ -73,6 +73,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
+        bound.listen()  # now, or a second one of ours could have the same port
     except BaseException:
         bound.close()
         raise

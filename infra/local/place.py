@@ -235,11 +235,11 @@ class LocalPlace:
         self.stack.callback(follower.join)
         self.stack.callback(self.changes.put, None)
         self._start(self.timers)  # what is overdue ends first: nobody is told of a call that is over
-        self._start(self.deliverer)
         self.stack.callback(self.presses.shutdown)
         self.stack.callback(self.answers.shutdown, cancel_futures=True)
         self._listen_mqtt()
         self._listen_http(self._simulator(simulated) if simulated else ())
+        self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator
         self._start_socket_mode()
         addresses = self._addresses()
         self._say_where(folder)

@@ -106,9 +106,14 @@ def _with_simulator(settings: Settings, http: socket.socket, secret: str) -> Set
 
 def _greeting(settings: Settings, addresses: Addresses, *, demo: bool) -> str:
     """What is printed once everything is up."""
-    kiosk = addresses.http
-    if settings.host in EVERYWHERE:
-        kiosk = f"{_lan_address()}:{addresses.http.rpartition(':')[2]}"
+
+    def seen(address: str) -> str:
+        """As others on the network see it, if it is open to them."""
+        return f"{_lan_address()}:{address.rpartition(':')[2]}" if settings.host in EVERYWHERE else address
+
+    kiosk = seen(addresses.http)
+    devices = seen(addresses.mqtt) if settings.mqtt_user else addresses.mqtt
+    kiosks = settings.ws_url or f"ws://{seen(addresses.websocket)}/mqtt"
     folder = settings.data / "demo" if demo else settings.data
     token = "STAFFCALL_BUTTON_TOKEN" if settings.button_token else folder / TOKENS_FILE
     lines = [
@@ -116,7 +121,7 @@ def _greeting(settings: Settings, addresses: Addresses, *, demo: bool) -> str:
         *([("Demo", f"http://{kiosk}/demo  (Slack, and a button to press)")] if demo else []),
         ("Buttons", f"http://{kiosk}/buttons/webhook  /buttons/soracom  (token: {token})"),
         ("Slack", f"http://{kiosk}/slack/outgoing  /slack/events"),
-        ("MQTT", f"{addresses.mqtt}  (devices)   ws://{addresses.websocket}/mqtt  (kiosks)"),
+        ("MQTT", f"{devices}  (devices)   {kiosks}  (kiosks)"),
         ("AWS API", f"http://{addresses.aws}  (boto3 iot, iot-data)"),
         ("Data", str(folder)),
     ]

@@ -46,7 +46,11 @@ class UnknownButtons:
         """``{"button", "door", "at", "count"}`` of each."""
 
         def work(db: sqlite3.Connection) -> list[dict[str, Any]]:
-            found = db.execute("SELECT button, door, at, count FROM unknown_buttons ORDER BY at DESC")
+            # One that was adopted is not unknown any more.
+            found = db.execute(
+                "SELECT button, door, at, count FROM unknown_buttons "
+                "WHERE 'button-' || button NOT IN (SELECT name FROM things) ORDER BY at DESC"
+            )
             return [dict(zip(("button", "door", "at", "count"), row, strict=True)) for row in found]
 
         listed: list[dict[str, Any]] = self._store.run(work)

@@ -54,6 +54,7 @@ def app(web: Web) -> Flask:
         made.register_blueprint(door)
     made.register_blueprint(_kiosk(web))
     made.register_blueprint(_admin(web))
+    made.before_request(lambda: _only_with_the_token(web))
     made.register_error_handler(Rejected, _rejected)
     made.register_error_handler(HTTPException, _wrong_address)
     made.register_error_handler(Exception, _our_bug)
@@ -78,6 +79,16 @@ def _our_bug(error: Exception) -> tuple[dict[str, Any], int]:
         "code": 500,
         "message": "Something went wrong here; it is in the log. Nothing was half done: try again.",
     }, 500
+
+
+def _only_with_the_token(web: Web) -> None:
+    """Keep everybody else out of the admin's part, whatever they ask for there."""
+    if not re.match(r"/(admin|metrics)(/|$)", request.path):
+        return
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    right = hmac.compare_digest(token.strip().encode(), web.admin_token.encode())
+    if scheme.lower() != "bearer" or not right:
+        raise Rejected(401, "Authorization: expected 'Bearer <admin token>' (STAFFCALL_ADMIN_TOKEN)")
 
 
 def _page_host() -> str:
@@ -145,13 +156,6 @@ def _file(name: str) -> Response:
 
 def _admin(web: Web) -> Blueprint:
     admin = Blueprint("admin", __name__)
-
-    @admin.before_request
-    def only_with_the_token() -> None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        right = hmac.compare_digest(token.strip().encode(), web.admin_token.encode())
-        if scheme.lower() != "bearer" or not right:
-            raise Rejected(401, "Authorization: expected 'Bearer <admin token>' (STAFFCALL_ADMIN_TOKEN)")
 
     @admin.get("/admin")
     @admin.get("/admin/")
