@@ -146,7 +146,7 @@ def take_next(place: Place, thing: str) -> None:
         if event is None:
             return {}, False
         taken = _passed_on(place, thing, staff, event)
-        return changes(staff, without_oldest(step(staff, event, now, taken.thing if taken else ""))), True
+        return changes(staff, step(without_oldest(staff), event, now, taken.thing if taken else "")), True
 
     while rewrite(place, thing, decide):  # somebody who is away passes all of them on
         pass

@@ -20,6 +20,7 @@ LARGEST: Final = 2**53  # as far as JSON's numbers are whole everywhere
 SEEN_KEPT: Final = 16
 WAITING_KEPT: Final = 8
 UNTOLD_FOR_MS: Final = 10_000
+GONE_AFTER_MS: Final = 600_000  # who has waited for so long does not wait any more
 TRIED_KEPT: Final = 16  # a longer chain of backups would outgrow the 8 KB of a shadow
 
 
@@ -353,10 +354,15 @@ def next_waiting(staff: Staff, now: int) -> Event | None:
     """
     if not staff.waiting or staff.state in BUSY:
         return None
-    if staff.nobody_left and staff.untold and now - staff.asked.since < UNTOLD_FOR_MS:
+    if _to_be_told_first(staff, now):
         return None
     call = staff.waiting[0]
     return Event(kind=CallEvent.HANDOVER if call.tried else CallEvent.PRESS, call=call)
+
+
+def _to_be_told_first(staff: Staff, now: int) -> bool:
+    """Whether the channel has yet to hear that nobody took the last call."""
+    return staff.nobody_left and staff.untold and now - staff.asked.since < UNTOLD_FOR_MS
 
 
 def without_oldest(staff: Staff) -> Staff:
@@ -411,6 +417,8 @@ def _moved(staff: Staff, event: Event, now: int, to: str) -> Staff:
     if move is None:
         return staff
     state, end = move
+    if event.kind is _E.EXPIRED:  # who waited behind it for as long is gone, too
+        staff = replace(staff, waiting=tuple(each for each in staff.waiting if now - each.at < GONE_AFTER_MS))
     call = staff.call
     if staff.state in BUSY:  # going away from idle, or coming back, says nothing about the last call
         call = replace(call, end=end, to=to, note=event.note if event.kind is _E.OK else call.note)
@@ -421,15 +429,20 @@ def _arrived(staff: Staff, event: Event, now: int, to: str) -> Staff:
     """A press or a hand-over: a call comes to this person."""
     call = event.call or Call()
     if staff.state is _I:
-        return _asked(staff, _C, event.kind, call, now)
+        return _asked(_not_waiting(staff, call.booth), _C, event.kind, call, now)
     if staff.has_call_of(call.booth):
         again = replace(staff.call, count=staff.call.count + 1, tried=_union(staff.call.tried, call.tried))
         return replace(staff, asked=replace(staff.asked, call=again))
     if to:
-        return staff
-    if staff.state is _A:
+        return _not_waiting(staff, call.booth)
+    if staff.state is _A and (call.booth == staff.call.booth or not _to_be_told_first(staff, now)):
         return _asked(staff, _A, event.kind, replace(call, end=End.UNAVAILABLE), now)
     return replace(staff, waiting=_queued(staff.waiting, call))
+
+
+def _not_waiting(staff: Staff, booth: str) -> Staff:
+    """The same person, without the waiting call of a booth that somebody has now."""
+    return replace(staff, waiting=tuple(each for each in staff.waiting if each.booth != booth))
 
 
 def _asked(staff: Staff, state: StaffState, why: CallEvent, call: Call, now: int) -> Staff:

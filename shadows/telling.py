@@ -187,7 +187,11 @@ def deliver_expired(place: Place, things: list[str], teller: Teller, *, alive_si
     Raises:
         NotTold: Slack did not take it. The claims are released: try again.
     """
-    claims = {thing: claim for thing in things if (claim := _claim(place, thing, alive_since))}
+    claims = {}
+    for thing in things:
+        with suppress(Rejected):  # removed meanwhile: the others are told
+            if claim := _claim(place, thing, alive_since):
+                claims[thing] = claim
     expired = {thing: staff for thing, (staff, kind) in claims.items() if kind is MentionKind.EXPIRED}
     try:
         if expired:

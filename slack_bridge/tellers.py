@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http.client import HTTPException
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Final, TypeVar
 
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -126,16 +126,25 @@ class Pace:
     def __init__(self) -> None:
         self._turn = Lock()
         self._next_at = 0.0
+        self._stopped = Event()
 
     def wait(self, longest_s: float) -> bool:
         """Wait for one's turn, and take it; False if it is further away than ``longest_s``."""
-        with self._turn:
-            pause = self._next_at - time.monotonic()
-            if pause > longest_s:
+        until = time.monotonic() + longest_s
+        while True:
+            with self._turn:
+                now = time.monotonic()
+                if now >= self._next_at:
+                    self._next_at = now + PACE_S
+                    return True
+                pause = self._next_at - now
+            # Asleep without the lock: who can wait less long learns so at once.
+            if now + pause > until or self._stopped.wait(pause):
                 return False
-            time.sleep(max(0.0, pause))
-            self._next_at = time.monotonic() + PACE_S
-            return True
+
+    def stop(self) -> None:
+        """Nobody waits any more."""
+        self._stopped.set()
 
     def hold(self, seconds: float) -> None:
         """Nothing may go for so long."""
@@ -173,6 +182,10 @@ class BotTeller:
             NotTold: as above.
         """
         self._send(Post(channel=self._channel, text=expired_words(count, self._lang)))
+
+    def stop(self) -> None:
+        """Give up what waits for its turn."""
+        self._pace.stop()
 
     def say(self, post: Post) -> None:
         """Say an answer, when it is its turn; once more if Slack asked to wait.

@@ -110,6 +110,38 @@ def test_waiting_calls_are_taken_oldest_first_and_each_press_of_theirs_counts(sh
     assert (served, states(shop, hana)) == (["main", "hall", "cafe"], ["idle"])
 
 
+def test_a_booth_that_somebody_else_has_served_does_not_wait_any_more(shop: Shop) -> None:
+    hana, sora = shop.staff("hana", "sora"), shop.staff("sora")
+    for thing, booth in ((hana, "main"), (sora, "cafe"), (hana, "hall")):
+        shop.press(thing, booth)
+    shop.says(sora, CallEvent.DONE)
+    shop.press(hana, "hall")
+    assert (read(shop.place, sora).call.booth, read(shop.place, hana).waiting) == ("hall", ())
+    for thing in (hana, sora):
+        shop.says(thing, CallEvent.DONE)
+    assert states(shop, hana, sora) == ["idle", "idle"]
+
+
+def test_who_waited_all_night_is_not_called_for_in_the_morning(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.press(hana, "hall")
+    shop.now += 12 * 3_600_000
+    swept(shop)
+    after = read(shop.place, hana)
+    assert (after.state, after.call.end, after.waiting) == (StaffState.IDLE, End.EXPIRED, ())
+
+
+def test_a_press_for_somebody_away_waits_until_the_channel_has_heard_of_the_last_one(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.says(hana, CallEvent.AWAY)
+    shop.press(hana)
+    shop.press(hana, "hall")
+    for _ in range(2):
+        shop.deliver(hana)
+    assert [(each.kind, each.booth) for each in shop.told] == [("nobody", "main"), ("nobody", "hall")]
+
+
 def test_who_goes_away_passes_the_waiting_calls_on_too(shop: Shop) -> None:
     hana, sora = shop.staff("hana"), shop.staff("sora")
     for booth in ("main", "hall", "cafe"):

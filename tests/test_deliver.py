@@ -189,6 +189,16 @@ def test_expired_calls_are_one_line(shop: Shop) -> None:
     assert (shop.told, [shop.has_delta(thing) for thing in people]) == ([3], [False] * 3)
 
 
+def test_somebody_who_was_removed_does_not_keep_the_others_expired_calls_from_being_told(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    staff = read(shop.place, hana)
+    about = (staff.call.id, staff.asked.since)
+    record(shop.place, hana, replace(answered(CallEvent.EXPIRED, shop.key()), about=about))
+    deliver_expired(shop.place, ["staff-gone", hana], shop)
+    assert shop.told == [1]
+
+
 def test_hand_over_names_who_was_asked_before(shop: Shop) -> None:
     hana, sora = shop.staff("hana", backup="sora"), shop.staff("sora")
     shop.press(hana)

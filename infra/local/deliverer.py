@@ -133,7 +133,8 @@ class Deliverer:
         if not ready or self._teller is None:
             return
         thing = max(ready, key=lambda each: self._due[each].since)
-        expired = [each for each in ready if self._due[each].kind is MentionKind.EXPIRED]
+        expired = [each for each in self._due if self._due[each].kind is MentionKind.EXPIRED]
+        together = expired if thing in expired else [thing]
         try:
             if thing in expired:
                 deliver_expired(self._place, expired, self._teller, alive_since=self._started_ms)
@@ -141,18 +142,18 @@ class Deliverer:
             else:
                 done = deliver(self._place, thing, self._teller, alive_since=self._started_ms)
         except NotTold as no:
-            self._failed(thing, no, held=now < self._channel.until)
+            self._failed(together, no, held=now < self._channel.until)
         except Rejected as no:
             log.warning("%s: not delivered: %s", thing, no)
-            self._pause(thing)
+            for each in together:
+                self._forget(each) if no.code == 404 else self._pause(each)
         except Exception:
             log.exception("%s: not delivered", thing)
             self._pause(thing)
         else:
-            self._done(expired if thing in expired else [thing], done)
-        self._next_at = (
-            time.monotonic() + PACE_S
-        )  # from its end: how long Slack took must not bring two close together
+            self._done(together, done)
+        # From its end: how long Slack took must not bring two close together.
+        self._next_at = time.monotonic() + PACE_S
 
     def _done(self, things: list[str], done: Delivery) -> None:
         if done is Delivery.TOLD:
@@ -163,13 +164,14 @@ class Deliverer:
             else:
                 self._forget(thing)
 
-    def _failed(self, thing: str, no: NotTold, *, held: bool) -> None:
+    def _failed(self, things: list[str], no: NotTold, *, held: bool) -> None:
         """Slack did not take it. One that was tried while the others are held makes them wait no longer."""
         if not no.channel:
-            log.warning("%s: Slack refused the message: %s", thing, no.reason)
-            self._pause(thing)
+            log.warning("%s: Slack refused the message: %s", ", ".join(things), no.reason)
+            for thing in things:
+                self._pause(thing)
             return
-        self._channel.tried.add((thing, self._due[thing]))
+        self._channel.tried.update((thing, self._due[thing]) for thing in things)
         if not held or no.retry_after_s is not None:
             self._channel.fail(time.monotonic(), no.retry_after_s)
         pause = self._channel.until - time.monotonic()

@@ -237,6 +237,8 @@ class LocalPlace:
         self._start(self.timers)  # what is overdue ends first: nobody is told of a call that is over
         self.stack.callback(self.presses.shutdown)
         self.stack.callback(self.answers.shutdown, cancel_futures=True)
+        if self.bot:
+            self.stack.callback(self.bot.stop)
         self._listen_mqtt()
         self._listen_http(self._simulator(simulated) if simulated else ())
         self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from shadows.calls import Place, take_next
@@ -25,8 +26,11 @@ class Timers:
         """``wake`` is called for each person whose shadow the sweep finds with a delta."""
         self._place = place
         self._wake = wake
+        self._jobs = ThreadPoolExecutor()
         self._scheduler = BackgroundScheduler(
-            timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True}
+            executors={"default": self._jobs},
+            timezone="UTC",
+            job_defaults={"misfire_grace_time": None, "coalesce": True},
         )
 
     def start(self) -> None:
@@ -36,7 +40,9 @@ class Timers:
         self._scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY_S, id="sweep")
 
     def stop(self) -> None:
-        self._scheduler.shutdown(wait=True)
+        # Waiting inside it would hold the lock that a sweep or an alarm needs to set the next alarm.
+        self._scheduler.shutdown(wait=False)
+        self._jobs.shutdown(wait=True)
 
     @property
     def pending(self) -> int:
