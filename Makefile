@@ -32,7 +32,7 @@ spa/node_modules: spa/package.json spa/package-lock.json .venv/.dev
 
 .PHONY: browser
 browser:
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+	@echo ",$$STAFFCALL_SKIP," | grep -q ",browser," || command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 	  if command -v apt-get >/dev/null; \
 	  then apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; \
 	  else echo "The kiosk's tests need Chromium: install it with your package manager, so that 'chromium' is on the PATH." >&2; exit 1; fi; }
