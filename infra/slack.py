@@ -16,10 +16,10 @@ def bot_of(settings: Settings) -> BotTeller | None:
     return BotTeller(settings.slack_bot_token, settings.slack_channel, settings.slack_api_url, settings.lang)
 
 
-def teller_of(settings: Settings) -> Teller | None:
+def teller_of(settings: Settings, bot: BotTeller | None) -> Teller | None:
     """Who tells people; None if no Slack is set: then calls stay untold, and the kiosk says so."""
-    if settings.slack_bot_token and settings.slack_channel:
-        return bot_of(settings)
+    if bot and settings.slack_channel:
+        return bot
     if settings.slack_webhook_url:
         return WebhookTeller(settings.slack_webhook_url, settings.lang)
     log.warning("No Slack is set: nobody will be mentioned. README.md says how to connect one.")

@@ -237,6 +237,18 @@ def test_a_message_that_slack_refuses_for_itself_does_not_hold_up_the_next(here:
     assert not here.shop.has_delta(here.sora)
 
 
+def test_a_message_that_was_refused_for_itself_leaves_the_channel_free_a_second_later(
+    here: Functions,
+) -> None:
+    for thing in (here.hana, here.sora):
+        here.pass_(1)
+        here.record(thing, pressed("main", ClickType.SINGLE, here.shop.key(), here.shop.now))
+    tells = [{"tell": thing, "tries": 0, "at": 0} for thing in (here.hana, here.sora)]
+    with slack_fails(here, channel=False):
+        here.settler.take([(tell["tell"], json.dumps(tell)) for tell in tells])
+    assert here.sqs.tells == [(here.sora, 1, 2), (here.hana, 0, 1)]
+
+
 def test_a_repeat_of_a_press_tells_what_the_first_one_could_not(here: Functions) -> None:
     event = pressed("main", ClickType.SINGLE, here.shop.key(), here.shop.now)
     record(here.place, here.hana, event)  # and then the function dies
@@ -298,6 +310,17 @@ def test_who_had_a_call_waiting_is_told_of_it_when_the_first_is_done(here: Funct
     assert here.state(here.sora) is StaffState.CALLING
     assert here.shop.kinds() == ["press", "press"]
     assert [thing for thing, _ in here.sqs.alarms] == [here.sora] * 3
+
+
+def test_who_waited_is_called_once_it_is_told_that_nobody_took_the_call_before(here: Functions) -> None:
+    here.press(here.sora)
+    here.press(here.sora, booth="east")
+    here.says(here.sora, CallEvent.NO)
+    assert here.shop.kinds() == ["press", "nobody"]
+    assert here.state(here.sora) is StaffState.CALLING
+    assert here.sqs.alarms[-1][0] == here.sora
+    here.ring(until=2)
+    assert here.shop.kinds() == ["press", "nobody", "press"]
 
 
 def test_a_message_that_another_function_is_sending_is_looked_at_again_soon(here: Functions) -> None:

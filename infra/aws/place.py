@@ -59,14 +59,14 @@ class AwsPlace:
             ),
         )
         queue = Queue(client("sqs"), env["STACK_QUEUE"], now_ms)
-        self.settler = Settler(place, shadows, queue, teller_of(settings))
+        bot = bot_of(settings)
+        self.settler = Settler(place, shadows, queue, teller_of(settings, bot))
         self.button_services = button_doors.Services(
             place=place,
             unknown=UnknownButtons(client("dynamodb"), env["STACK_UNKNOWN"]),
             token=settings.button_token,
             beam_key=settings.soracom_beam_key,
         )
-        bot = bot_of(settings)
         self.slack_services = slack_doors.Services(
             place=place,
             outgoing_token=settings.slack_outgoing_token,

@@ -38,14 +38,14 @@ from infra.local.unknown import UnknownButtons
 from infra.local.web import Web
 from infra.local.web import app as web_app
 from infra.settings import Settings, Tokens
+from infra.slack import bot_of, teller_of
 from shadows.calls import Place, Timing
 from shadows.errors import Rejected
 from shadows.shadow import Shadow
 from shadows.staff import Staff
-from shadows.telling import Teller
 from slack_bridge.flask_doors import blueprint as slack_blueprint
 from slack_bridge.socket_mode import SocketMode
-from slack_bridge.tellers import BotTeller, Post, WebhookTeller
+from slack_bridge.tellers import Post
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -148,8 +148,8 @@ class LocalPlace:
             wake=lambda thing: self.deliverer.wake(thing, again=True),
         )
         self.unknown = UnknownButtons(store)
-        self.bot = _bot(settings)
-        self.deliverer = Deliverer(self.place, _teller(settings, self.bot))
+        self.bot = bot_of(settings)
+        self.deliverer = Deliverer(self.place, teller_of(settings, self.bot))
         self.timers = Timers(self.place, self.deliverer.wake)
         self.changes: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
         self.presses = ThreadPoolExecutor(PRESSES_AT_ONCE, thread_name_prefix="press")
@@ -339,19 +339,3 @@ class LocalPlace:
     def _addresses(self) -> Addresses:
         http, websocket, mqtt, aws = self.names.values()
         return Addresses(http=http, websocket=websocket, mqtt=mqtt, aws=aws)
-
-
-def _bot(settings: Settings) -> BotTeller | None:
-    if not settings.slack_bot_token:
-        return None
-    return BotTeller(settings.slack_bot_token, settings.slack_channel, settings.slack_api_url, settings.lang)
-
-
-def _teller(settings: Settings, bot: BotTeller | None) -> Teller | None:
-    """How people are told; None if no Slack is set: then calls stay untold, and the kiosk says so."""
-    if bot and settings.slack_channel:
-        return bot
-    if settings.slack_webhook_url:
-        return WebhookTeller(settings.slack_webhook_url, settings.lang)
-    log.warning("No Slack is set: nobody will be mentioned. README.md says how to connect one.")
-    return None
