@@ -112,7 +112,7 @@ def _people(told: list[Told]) -> list[tuple[str, ...]]:
 
 def _person(thing: str, asked: list[Asked]) -> tuple[str, ...]:
     times = [(one.answered - one.since) / 1000 for one in asked if one.answered is not None]
-    missed = sum(one.answered is None and one.end is End.MISSED for one in asked)
+    missed = sum(one.answered is None and one.end in MISSED - {End.REFUSED} for one in asked)
     name = f"{asked[-1].name} ({thing.removeprefix('staff-')})"
     return (name, str(len(asked)), str(len(times)), str(missed), *_spread(times))
 

@@ -163,6 +163,7 @@ class Session:
     def attach(self, link: Link) -> None:
         """The client is there: what it has not acknowledged goes out first, then what waited."""
         self.link = link
+        self._heard_s = time.monotonic()  # it has not had its turn yet: that is no silence
         self.pump()
 
     def detach(self) -> None:
