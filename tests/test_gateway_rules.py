@@ -834,7 +834,9 @@ def test_closing_waits_neither_for_hooks_nor_for_wills_nor_for_clients(running: 
 
 
 def test_the_service_may_publish_while_nobody_listens() -> None:
-    Gateway().publish_soon([Message("t", b"")])
+    gateway = Gateway()
+    gateway.publish_soon([Message("t", b"")])
+    assert gateway.counts().sent == 0
 
 
 def test_counts_tell_what_happened(running: Running) -> None:
