@@ -113,6 +113,9 @@ def on_message(topic: str, payload: bytes, services: Services) -> Answer:
     """A message on one of ``TOPIC_FILTERS``; whoever may publish there may press.
 
     A retained message is no press: the caller drops it.
+
+    Raises:
+        Rejected: 5xx, what may go well when the message is sent again.
     """
 
     def work() -> JsonObject:
@@ -120,24 +123,26 @@ def on_message(topic: str, payload: bytes, services: Services) -> Answer:
             raise Rejected(413, f"payload: expected at most {BODY_LIMIT} bytes, got {len(payload)}")
         return _taken(_topic_click(topic, document_of(payload)), "mqtt", services)
 
-    answer = answered(work)
-    if answer.code != 200:  # nobody hears this answer
-        log.warning("%s: %s", topic, answer.body["message"])
-    return answer
+    return _unheard(topic, work)
 
 
 def on_button(event: JsonObject, context: Any, services: Services) -> JsonObject:
     """The Lambda twin: an HTTP API (payload 2.0), a topic rule that adds ``topic() AS topic``, SORACOM Funk, 1-Click.
 
     Raises:
-        Rejected: for all but the HTTP API. A raised error is what turns the button's light red.
+        Rejected: for SORACOM Funk and 1-Click: a raised error is what turns the button's light red. From a topic rule:
+            what may go well when Lambda tries again.
     """
     if "rawPath" in event:
         return _gateway(event, services)
-    door, click = _event_click(event, context)
-    if isinstance(click, Click) and click.id is None:  # Lambda tries again with the same request id
-        click = replace(click, id=getattr(context, "aws_request_id", None))
-    return _taken(click, door, services)
+
+    def work() -> JsonObject:
+        door, click = _event_click(event, context)
+        if isinstance(click, Click) and click.id is None:  # Lambda tries again with the same request id
+            click = replace(click, id=getattr(context, "aws_request_id", None))
+        return _taken(click, door, services)
+
+    return _unheard(event["topic"], work).body if "topic" in event else work()
 
 
 def answered(work: Callable[[], JsonObject]) -> Answer:
@@ -146,6 +151,16 @@ def answered(work: Callable[[], JsonObject]) -> Answer:
         return Answer(code=200, body=work())
     except Rejected as no:
         return Answer(code=no.code, body={"code": no.code, "message": no.message})
+
+
+def _unheard(topic: str, work: Callable[[], JsonObject]) -> Answer:
+    """What comes of a message, whose sender hears of it only that it has to be sent again."""
+    answer = answered(work)
+    if answer.code >= 500:
+        raise Rejected(answer.code, answer.body["message"])
+    if answer.code != 200:
+        log.warning("%s: %s", topic, answer.body["message"])
+    return answer
 
 
 def _gateway(event: JsonObject, services: Services) -> JsonObject:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_iot.type_defs import CreateThingRequestTypeDef, ListThingsRequestPaginateTypeDef
     from mypy_boto3_iot_data import IoTDataPlaneClient
 
+PAGE = 250  # things: as many as AWS gives at once
+
 
 class AwsShadows:
     """Classic shadows: :class:`shadows.shadow.Shadows` over boto3 ``iot-data``."""
@@ -89,7 +91,7 @@ class AwsThings:
 
     def list(self, *, type: str = "", attribute: tuple[str, str] | None = None) -> Iterator[Thing]:
         """As :meth:`shadows.shadow.Things.list`. AWS promises no order: they are put in order of their names here."""
-        wanted: ListThingsRequestPaginateTypeDef = {}
+        wanted: ListThingsRequestPaginateTypeDef = {"PaginationConfig": {"PageSize": PAGE}}
         if type:
             wanted["thingTypeName"] = type
         if attribute:
@@ -111,7 +113,10 @@ def _thing(found: Mapping[str, Any]) -> Thing:
 
 @contextmanager
 def _refusals(endpoint: str) -> Iterator[None]:
-    """What boto3 raises, as Rejected: AWS's own code and text; 400 for what boto3 will not send; 503 if it got no answer."""
+    """What boto3 raises, as Rejected: AWS's own code and text; 400 for what boto3 will not send.
+
+    503 if it got no answer, or was throttled to the end: 429 is our own, when too many booths wait for one person.
+    """
     try:
         yield
     except ClientError as no:
@@ -124,5 +129,5 @@ def _refusals(endpoint: str) -> Iterator[None]:
 
 def _code(no: ClientError) -> int:
     if no.response["Error"].get("Code", "").startswith("Throttling"):
-        return 429  # the registry says 400
+        return 503  # AWS says 429, and the registry 400
     return no.response["ResponseMetadata"]["HTTPStatusCode"]

@@ -1,6 +1,6 @@
 """The timed reset: when a state ends by itself. The deadline is in the shadow; an alarm is only the clock's bell."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
@@ -103,16 +103,35 @@ class Found:
     due: int | None
 
 
-def sweep(place: Place, *, on_error: Callable[[str, Exception], None]) -> Iterator[Found]:
-    """Go over everybody: end what is overdue, hand on what waits, and say what is to come.
+Apply = Callable[[Callable[[str], Found | None], Iterable[str]], Iterable[Found | None]]
 
-    One person's shadow that cannot be swept does not keep the others: ``on_error`` hears of it.
+
+def sweep(
+    place: Place, things: Iterable[str], *, on_error: Callable[[str, Exception], None], apply: Apply = map
+) -> Iterator[Found]:
+    """Go over these people: end what is overdue, hand on what waits, and say what is to come.
+
+    Args:
+        place: where we run.
+        things: their names.
+        on_error: hears of one person's shadow that cannot be swept; the others are.
+        apply: ``map``, or that of an executor.
     """
-    for thing in place.things.list(type="staff"):
+
+    def one(thing: str) -> Found | None:
         try:
-            staff = read(place, thing.name)
-            due = _end(place, thing.name, staff)
-            take_next(place, thing.name)
-            yield Found(thing=thing.name, staff=read(place, thing.name), due=due)
+            return _swept(place, thing)
         except Exception as error:
-            on_error(thing.name, error)
+            on_error(thing, error)
+            return None
+
+    return (found for found in apply(one, things) if found)
+
+
+def _swept(place: Place, thing: str) -> Found:
+    staff = read(place, thing)
+    due = _end(place, thing, staff)
+    if due is None and (staff.state in BUSY or staff.waiting):  # over just now, or free for who waits
+        take_next(place, thing)
+        staff = read(place, thing)
+    return Found(thing=thing, staff=staff, due=due)

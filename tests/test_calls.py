@@ -30,7 +30,11 @@ def swept(shop: Shop) -> None:
     def fail(thing: str, error: Exception) -> None:
         raise error
 
-    list(sweep(shop.place, on_error=fail))
+    list(sweep(shop.place, people(shop), on_error=fail))
+
+
+def people(shop: Shop) -> list[str]:
+    return [thing.name for thing in shop.place.things.list(type="staff")]
 
 
 @pytest.mark.parametrize("kind", [CallEvent.NO, CallEvent.AWAY])
@@ -307,7 +311,10 @@ def test_one_shadow_that_cannot_be_swept_does_not_keep_the_others(shop: Shop) ->
     shop.now += 181_000
     shop.shadows.kept.pop("staff-a")
     failed = []
-    found = [each.thing for each in sweep(shop.place, on_error=lambda thing, error: failed.append(thing))]
+    found = [
+        each.thing
+        for each in sweep(shop.place, people(shop), on_error=lambda thing, error: failed.append(thing))
+    ]
     assert (failed, found, states(shop, zoe)) == (["staff-a"], ["staff-zoe"], ["idle"])
 
 

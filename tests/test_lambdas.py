@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from botocore.exceptions import ClientError
 from flask import Flask
 
 import button_handlers.doors as button_doors
@@ -309,18 +310,53 @@ def test_one_click_presses(here: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
+    ("event", "custom", "code"),
+    [
+        ({"clickTypeName": "SINGLE"}, None, 400),
+        ({"clickTypeName": "SINGLE"}, {"imsi": "440"}, 404),
+        ({"clickTypeName": "TRIPLE"}, {"imsi": IMSI}, 400),
+    ],
+)
+def test_what_is_wrong_with_an_invocation_raises(
+    here: Cloud, event: dict[str, Any], custom: dict[str, str] | None, code: int
+) -> None:
+    with pytest.raises(Rejected) as raised:
+        here.run("button", event, context(**custom or {}))
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
     ("event", "code"),
     [
-        ({"clickTypeName": "SINGLE"}, 400),
         ({"topic": "elsewhere", "click": "SINGLE"}, 404),
         ({"topic": "staffcall/buttons/nobody/press", "click": "SINGLE"}, 404),
         ({"topic": "staffcall/buttons/demo/press", "click": "TRIPLE"}, 400),
     ],
 )
-def test_what_is_wrong_with_an_invocation_raises(here: Cloud, event: dict[str, Any], code: int) -> None:
-    with pytest.raises(Rejected) as raised:
-        here.run("button", event)
-    assert raised.value.code == code
+def test_a_wrong_message_of_a_topic_rule_is_logged_and_not_tried_again(
+    here: Cloud, event: dict[str, Any], code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = here.run("button", event)
+    assert answer["code"] == code
+    assert answer["message"] in caplog.text
+
+
+def test_a_press_by_a_topic_rule_that_aws_throttles_is_tried_again(
+    here: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(*_: Any, **__: Any) -> None:
+        raise ClientError(
+            {"Error": {"Code": "ThrottlingException"}, "ResponseMetadata": {"HTTPStatusCode": 429}},
+            "UpdateThingShadow",
+        )
+
+    event = {"topic": "staffcall/buttons/demo/press", "click": "SINGLE"}
+    with monkeypatch.context() as patch:
+        patch.setattr(client("iot-data"), "update_thing_shadow", throttled)
+        with pytest.raises(Rejected) as raised:
+            here.run("button", event, context("a"))
+        assert raised.value.code == 503
+    assert here.run("button", event, context("a"))["state"] == "calling"
 
 
 def test_an_unknown_button_can_be_adopted_from_the_list(here: Cloud) -> None:

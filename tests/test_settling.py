@@ -1,6 +1,7 @@
 """What a handler on AWS leaves to be done: alarms that ring once and in time, people told, and nothing lost in between."""
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.aws.settling import LAST_TRY, NotedShadows, Queue, Settler
+from infra.aws.settling import LAST_TRY, SWEEP_FOR_MS, NotedShadows, Queue, Settler
 from shadows.calls import read, record
 from shadows.errors import Rejected
 from shadows.shadow import Shadow
@@ -267,6 +268,39 @@ def test_what_a_dead_function_left_is_told_and_its_alarm_set_by_the_sweep(here: 
     here.pass_(120)
     here.settler.sweep()
     assert here.sqs.alarms == [(here.hana, 55)]
+
+
+def test_people_are_swept_side_by_side(here: Functions) -> None:
+    together = threading.Barrier(4)
+    for n in range(2):
+        here.shop.staff(f"staff{n}")
+    get = here.shop.shadows.get
+
+    def slow(thing: str) -> Shadow:
+        together.wait(20)
+        return get(thing)
+
+    here.shop.shadows.get = slow  # type: ignore[method-assign]
+    here.settler.sweep()
+    assert not together.broken
+
+
+def test_a_sweep_that_runs_out_of_time_tells_whom_it_found_and_says_so(
+    here: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.aws.settling.SWEPT_AT_ONCE", 1)
+    for thing in (here.hana, here.sora):
+        here.record(thing, pressed("main", ClickType.SINGLE, here.shop.key(), here.shop.now))
+    get = here.shop.shadows.get
+
+    def slow(thing: str) -> Shadow:
+        here.pass_(SWEEP_FOR_MS / 1000)
+        return get(thing)
+
+    here.shop.shadows.get = slow  # type: ignore[method-assign]
+    with pytest.raises(TimeoutError, match="1 of 2 people"):
+        here.settler.sweep()
+    assert here.shop.kinds() == ["press"]
 
 
 def test_the_sweep_ends_what_is_overdue_and_sets_the_alarm_of_who_is_called_instead(here: Functions) -> None:

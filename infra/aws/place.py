@@ -10,7 +10,7 @@ from botocore.config import Config
 
 import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
-from infra.aws.settling import NotedShadows, Queue, Settler
+from infra.aws.settling import SWEEPERS, NotedShadows, Queue, Settler
 from infra.aws.tables import UnknownButtons
 from infra.settings import Settings
 from infra.slack import bot_of, teller_of
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 # "standard" waits with jitter between its attempts, and tries again when it is throttled.
-CONFIG: Final = Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=2, read_timeout=5)
+CONFIG: Final = Config(
+    retries={"mode": "standard", "max_attempts": 4},
+    connect_timeout=2,
+    read_timeout=5,
+    max_pool_connections=SWEEPERS,
+)
 
 
 def now_ms() -> int:

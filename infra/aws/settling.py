@@ -7,13 +7,15 @@ it notes whose shadows it looked at, and settles them before it answers.
 import json
 import logging
 import math
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from shadows.calls import Place, read
 from shadows.errors import Rejected
-from shadows.reset import Alarm, deadline, ring, sweep
+from shadows.reset import Alarm, Apply, deadline, ring, sweep
 from shadows.shadow import JsonObject, Shadow, Shadows
 from shadows.telling import Delivery, MentionKind, NotTold, Teller, Untold, deliver, deliver_expired, untold
 
@@ -26,6 +28,9 @@ LONGEST_DELAY_S: Final = 900  # of one SQS message
 PACE_MS: Final = 1_000  # Slack takes about one message a second a channel
 CLAIMED_MS: Final = 5_000
 SWEEP_EVERY_MS: Final = 60_000
+SWEEP_FOR_MS: Final = 40_000  # of the function's minute; the rest is for telling
+SWEEPERS: Final = 16  # threads: each waits for AWS nearly all its time
+SWEPT_AT_ONCE: Final = 256
 LAST_TRY: Final = 5  # 2 + 4 + 8 + 16 + 32 s after the first; from then on the sweep tries, once a minute
 NEVER_TRIED: Final[Mapping[str, int]] = {}
 
@@ -129,22 +134,42 @@ class Settler:
         return failed
 
     def sweep(self) -> None:
-        """Go over everybody: end what is overdue, set the alarms of the coming minute anew, tell what is untold."""
+        """Go over everybody: end what is overdue, set the alarms of the coming minute anew, tell what is untold.
+
+        Raises:
+            TimeoutError: there were more people than could be swept in time; who was left out is other people each time.
+        """
         self._shadows.forget()
         began = self._place.clock()
+        everybody = [thing.name for thing in self._place.things.list(type="staff")]
+        random.shuffle(everybody)
+        untold, swept = [], 0
+        with ThreadPoolExecutor(SWEEPERS) as pool:
+            while swept < len(everybody) and self._place.clock() < began + SWEEP_FOR_MS:
+                some = everybody[swept : swept + SWEPT_AT_ONCE]
+                untold += self._sweep(some, pool.map, began)
+                swept += len(some)
+        self._settle([*untold, *self._shadows.asked], began, dict.fromkeys(untold, LAST_TRY))
+        if swept < len(everybody):
+            raise TimeoutError(
+                f"{swept} of {len(everybody)} people were swept in {SWEEP_FOR_MS / 1000:.0f} s"
+            )
+
+    def _sweep(self, things: list[str], apply: Apply, began: int) -> list[str]:
+        """Sweep some people; who of them has to be told something comes back."""
 
         def failed(thing: str, error: Exception) -> None:
             log.error("%s: not swept", thing, exc_info=error)
 
-        untold: list[str] = []
-        for found in sweep(self._place, on_error=failed):
+        untold = []
+        for found in sweep(self._place, things, on_error=failed, apply=apply):
             alarm = Alarm.of(found.thing, found.staff)
             if alarm and found.due and found.due < began + SWEEP_EVERY_MS:
                 with _left_to_the_sweep(found.thing):
                     self._queue.put(alarm.document(), found.due)
             if found.staff.untold:
                 untold.append(found.thing)
-        self._settle([*untold, *self._shadows.asked], began, dict.fromkeys(untold, LAST_TRY))
+        return untold
 
     def _take(self, message: JsonObject) -> dict[str, int]:
         """Do what one message asks for; whom to tell now comes back, with how often it was tried."""

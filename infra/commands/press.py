@@ -36,6 +36,6 @@ def _by_lambda(here: Here, body: JsonObject) -> JsonObject:
             FunctionName=here.outputs["ButtonFunction"], Payload=json.dumps(event)
         )
     answer: JsonObject = json.loads(invoked["Payload"].read())
-    if "FunctionError" in invoked:
-        raise click.ClickException(f"the button function says: {answer.get('errorMessage')}")
+    if wrong := answer.get("message") or answer.get("errorMessage"):  # refused, or our own bug
+        raise click.ClickException(f"the button function says: {wrong}")
     return answer

@@ -207,17 +207,14 @@ class LocalPlace:
             log.warning("%s: a retained message is no press", message.topic)
             return
         press = partial(button_doors.on_message, message.topic, message.payload, self.button_services)
-        answer = await asyncio.get_running_loop().run_in_executor(self.presses, press)
-        if answer.code >= 500:  # no PUBACK: the button sends it again
-            raise Rejected(answer.code, answer.body["message"])
+        # If it raises there is no PUBACK, and the button sends it again.
+        await asyncio.get_running_loop().run_in_executor(self.presses, press)
 
     def published(self, topic: str, payload: bytes, qos: int, retain: bool) -> None:
         """A publish over REST; the shadow service has taken what was meant for it already. A press is one here too."""
         self.gateway.publish_soon([Message(topic=topic, payload=payload, qos=qos, retain=retain)])
         if button_doors.is_press(topic) and not retain:
-            answer = button_doors.on_message(topic, payload, self.button_services)
-            if answer.code >= 500:
-                raise Rejected(answer.code, answer.body["message"])
+            button_doors.on_message(topic, payload, self.button_services)
 
     # --- The start
 

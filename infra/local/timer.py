@@ -89,6 +89,7 @@ class Timers:
         def failed(thing: str, error: Exception) -> None:
             log.error("%s: not swept", thing, exc_info=error)
 
-        for found in sweep(self._place, on_error=failed):
+        everybody = [thing.name for thing in self._place.things.list(type="staff")]
+        for found in sweep(self._place, everybody, on_error=failed):
             if self.follow(found.thing, found.staff) and found.staff.untold:
                 self._wake(found.thing)
