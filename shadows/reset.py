@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
-from shadows.calls import Place, read, record, take_next
+from shadows.calls import Place, read, record, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
-from shadows.staff import BUSY, CallEvent, Event, Staff, StaffState
+from shadows.staff import AHEAD_MS, BUSY, CallEvent, Event, Staff, StaffState, changes, shifted
 
 EXPIRES_AFTER_MS: Final = 600_000
 A_YEAR_S: Final = 31_536_000  # longer is a slip, and more than an alarm can hold
@@ -128,8 +128,23 @@ def sweep(
     return (found for found in apply(one, things) if found)
 
 
+def restamp(place: Place, thing: str, by: int) -> Staff:
+    """The clock was set by ``by`` ms: what began before that ends when it would have ended. Doing it twice does no more."""
+
+    def decide(staff: Staff) -> tuple[JsonObject, Staff]:
+        now, since = place.clock(), staff.asked.since
+        began_before = since <= now - by if by > 0 else since > now
+        after = shifted(staff, by) if staff.state in BUSY and began_before else staff
+        return changes(staff, after), after
+
+    return rewrite(place, thing, decide)
+
+
 def _swept(place: Place, thing: str) -> Found:
     staff = read(place, thing)
+    ahead = staff.asked.since - place.clock()
+    if ahead > AHEAD_MS:  # or its deadline would be as far away as the clock was set back
+        staff = restamp(place, thing, -ahead)
     due = _end(place, thing, staff)
     if due is None and (staff.state in BUSY or staff.waiting):  # over just now, or free for who waits
         take_next(place, thing)

@@ -21,6 +21,7 @@ SEEN_KEPT: Final = 16
 WAITING_KEPT: Final = 8
 UNTOLD_FOR_MS: Final = 10_000
 GONE_AFTER_MS: Final = 600_000  # who has waited for so long does not wait any more
+AHEAD_MS: Final = 2_000  # what began later than this after now, began before the clock was set back
 TRIED_KEPT: Final = 16  # a longer chain of backups would outgrow the 8 KB of a shadow
 
 
@@ -231,18 +232,24 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Telling:
-    """A claim: somebody is sending the message about this snapshot since ``at``."""
+    """A claim: somebody is sending the message about this snapshot since ``at``.
+
+    Attributes:
+        failed: why Slack will not take it until somebody mends that; with it, nobody is sending any more.
+    """
 
     since: int
     count: int
     at: int
+    failed: str = ""
 
     @classmethod
     def read(cls, raw: object) -> Self | None:
         """Read a claim; None if there is none."""
         if not isinstance(raw, dict):
             return None
-        return cls(**{name: _number(raw.get(name)) for name in ("since", "count", "at")})
+        numbers = {name: _number(raw.get(name)) for name in ("since", "count", "at")}
+        return cls(**numbers, failed=_text(raw.get("failed")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,7 +260,7 @@ class Staff:
         asked: what is asked of the person now (``desired``).
         told: what has reached them (``reported``); a difference is what is still to be told.
         seen: the last events that this shadow took, oldest first.
-        telling: who is sending right now, if anybody.
+        telling: that somebody is sending right now, or that Slack refused the last message for good; None for neither.
         told_at: when Slack last took a message for this person, ms; 0 for never.
         waiting: calls of other booths, oldest first.
         version: of the shadow; a write names it.
@@ -309,6 +316,26 @@ class Staff:
     def has_call_of(self, booth: str) -> bool:
         """Whether this person is called to, or on the way to, that booth."""
         return self.state in BUSY and self.call.booth == booth
+
+
+def shifted(staff: Staff, by: int) -> Staff:
+    """The same person, as if the clock had always been ``by`` ms ahead: what was told stays told."""
+
+    def half(asked: Asked) -> Asked:
+        return replace(asked, since=max(0, asked.since + by), call=moved(asked.call))
+
+    def moved(call: Call) -> Call:
+        return replace(call, at=max(0, call.at + by))
+
+    return replace(
+        staff, asked=half(staff.asked), told=half(staff.told), waiting=tuple(map(moved, staff.waiting))
+    )
+
+
+def brought_back(staff: Staff, now: int) -> Staff:
+    """The same person; if their state began in the future the clock was set back since, and it began now."""
+    ahead = staff.asked.since - now
+    return shifted(staff, -ahead) if ahead > AHEAD_MS else staff
 
 
 def newcomer(name: str, role: str, now: int) -> tuple[JsonObject, JsonObject]:
@@ -417,6 +444,7 @@ def _moved(staff: Staff, event: Event, now: int, to: str) -> Staff:
     if move is None:
         return staff
     state, end = move
+    staff = brought_back(staff, now)
     if event.kind is _E.EXPIRED:  # who waited behind it for as long is gone, too
         staff = replace(staff, waiting=tuple(each for each in staff.waiting if now - each.at < GONE_AFTER_MS))
     call = staff.call
@@ -427,7 +455,7 @@ def _moved(staff: Staff, event: Event, now: int, to: str) -> Staff:
 
 def _arrived(staff: Staff, event: Event, now: int, to: str) -> Staff:
     """A press or a hand-over: a call comes to this person."""
-    call = event.call or Call()
+    call, staff = event.call or Call(), brought_back(staff, now)
     if staff.state is _I:
         return _asked(_not_waiting(staff, call.booth), _C, event.kind, call, now)
     if staff.has_call_of(call.booth):
@@ -475,6 +503,8 @@ def changes(before: Staff, after: Staff) -> dict[str, Any]:
     if after.asked != before.asked:
         patch["desired"] = after.asked.document()
     reported: JsonObject = {}
+    if after.told != before.told:  # the clock was set
+        reported |= after.told.document()
     if after.seen != before.seen:
         reported["seen"] = list(after.seen)
     if after.waiting != before.waiting:

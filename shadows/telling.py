@@ -6,17 +6,18 @@ said, :func:`deliver` says it through a :class:`Teller` and reports what was sai
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
 from shadows.calls import Place, read, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
-from shadows.staff import BUSY, Call, CallEvent, End, Staff, StaffState
+from shadows.staff import BUSY, Call, CallEvent, End, Staff, StaffState, Telling
 
 CLAIM_MS: Final = 30_000
 STALE_MS: Final = 600_000  # as old as a call that expires: who waited is gone
+EXPIRED_FOR_MS: Final = 86_400_000  # calls that expired yesterday are no news any more
 
 
 class MentionKind(StrEnum):
@@ -62,13 +63,25 @@ class NotTold(Exception):  # noqa: N818 - a state of the message, not a fault of
         reason: what Slack said, or what failed; never a secret.
         retry_after_s: how long Slack asked us to wait; None if it did not.
         channel: True if nothing can be sent now; False if only this message was refused.
+        fix: one sentence that says what somebody has to do before Slack takes it; "" if it may pass by itself.
+        word: Slack's own word for the reason; "" if it said none.
     """
 
-    def __init__(self, reason: str, *, retry_after_s: float | None = None, channel: bool = True) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        retry_after_s: float | None = None,
+        channel: bool = True,
+        fix: str = "",
+        word: str = "",
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after_s = retry_after_s
         self.channel = channel
+        self.fix = fix
+        self.word = word
 
 
 class Teller(Protocol):
@@ -99,11 +112,16 @@ class Delivery(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Untold:
-    """Something that is still to be said about a person: of which kind, since when (ms since 1970), at which press."""
+    """Something that is still to be said about a person: of which kind, since when (ms since 1970), at which press.
+
+    Attributes:
+        failed: Slack refused this very message, until somebody mends something.
+    """
 
     kind: MentionKind
     since: int
     count: int
+    failed: bool = field(default=False, compare=False)
 
 
 def mention_for(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
@@ -122,12 +140,12 @@ def mention_for(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
 
 def _over(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
     """What is said of a call that is over: only what somebody must know who was not the one to end it."""
-    call, told = staff.call, staff.told
+    call, told, age = staff.call, staff.told, now - staff.asked.since
     if (call.id, call.end) == (told.call.id, told.call.end):  # said before they went away or came back
         return None
     if call.end is End.EXPIRED:
-        return MentionKind.EXPIRED
-    if now - staff.asked.since > STALE_MS:
+        return MentionKind.EXPIRED if age <= EXPIRED_FOR_MS else None
+    if age > STALE_MS:
         return None
     if call.end is End.CANCELLED and call.id == told.call.id and told.state in BUSY:
         return MentionKind.CANCELLED
@@ -150,9 +168,15 @@ def untold(place: Place, thing: str) -> Untold | None:
     staff = read(place, thing)
     kind = mention_for(staff, place.clock(), place.timing.quiet_s)
     if kind:
-        return Untold(kind=kind, since=staff.asked.since, count=staff.call.count)
+        since, count = staff.asked.age
+        return Untold(kind=kind, since=since, count=count, failed=_has_failed(staff))
     _report(place, thing, staff)
     return None
+
+
+def _has_failed(staff: Staff) -> bool:
+    telling = staff.telling
+    return telling is not None and telling.failed != "" and (telling.since, telling.count) == staff.asked.age
 
 
 def deliver(place: Place, thing: str, teller: Teller, *, alive_since: int = 0) -> Delivery:
@@ -165,7 +189,8 @@ def deliver(place: Place, thing: str, teller: Teller, *, alive_since: int = 0) -
         alive_since: claims made before this moment (ms since 1970) are of a process that is dead.
 
     Raises:
-        NotTold: Slack did not take it. The claim is released: try again.
+        NotTold: Slack did not take it. The claim is released: try again. If somebody has to mend something first
+            (``fix``), the shadow says so.
         Rejected: 404, if there is no such person.
     """
     claimed = _claim(place, thing, alive_since)
@@ -174,8 +199,8 @@ def deliver(place: Place, thing: str, teller: Teller, *, alive_since: int = 0) -
     staff, kind = claimed
     try:
         _say(place, teller, _mention(place, thing, staff, kind))
-    except BaseException:
-        _release(place, thing)
+    except BaseException as error:
+        _release(place, thing, staff, error)
         raise
     _report(place, thing, staff, told_at=place.clock())
     return Delivery.TOLD
@@ -196,14 +221,14 @@ def deliver_expired(place: Place, things: list[str], teller: Teller, *, alive_si
     try:
         if expired:
             teller.tell_expired(len(expired))
-    except BaseException:
-        for thing in claims:
-            _release(place, thing)
+    except BaseException as error:
+        for thing, (staff, _) in claims.items():
+            _release(place, thing, staff, error)
         raise
     for thing, staff in expired.items():
         _report(place, thing, staff, told_at=place.clock())
     for thing in claims.keys() - expired.keys():  # something newer is to be said of these
-        _release(place, thing)
+        _release(place, thing, claims[thing][0])
 
 
 def _claim(place: Place, thing: str, alive_since: int) -> tuple[Staff, MentionKind] | None:
@@ -212,23 +237,36 @@ def _claim(place: Place, thing: str, alive_since: int) -> tuple[Staff, MentionKi
     def decide(staff: Staff) -> tuple[JsonObject, tuple[Staff, MentionKind] | None]:
         now = place.clock()
         kind = mention_for(staff, now, place.timing.quiet_s)
-        other = staff.telling
-        if kind is None or (other and other.at >= alive_since and 0 <= now - other.at < CLAIM_MS):
+        if kind is None or (staff.telling and _is_sent(staff.telling, now, alive_since)):
             return {}, None
-        since, count = staff.asked.age
-        return {"reported": {"telling": {"since": since, "count": count, "at": now}}}, (staff, kind)
+        return {"reported": {"telling": _telling(staff, now)}}, (staff, kind)
 
     return rewrite(place, thing, decide)
 
 
-def _release(place: Place, thing: str) -> None:
-    rewrite(place, thing, lambda staff: ({"reported": {"telling": None}} if staff.telling else {}, None))
+def _is_sent(telling: Telling, now: int, alive_since: int) -> bool:
+    """Whether somebody is sending right now."""
+    return not telling.failed and telling.at >= alive_since and 0 <= now - telling.at < CLAIM_MS
+
+
+def _telling(staff: Staff, now: int, failed: str | None = None) -> JsonObject:
+    since, count = staff.asked.age
+    return {"since": since, "count": count, "at": now, "failed": failed}  # a null removes what stood there
+
+
+def _release(place: Place, thing: str, claimed: Staff, error: BaseException | None = None) -> None:
+    """Give a claim back; what Slack refused until somebody mends something stays to be seen."""
+    left = None
+    if isinstance(error, NotTold) and error.fix:
+        left = _telling(claimed, place.clock(), error.word or error.reason)
+    rewrite(place, thing, lambda staff: ({"reported": {"telling": left}} if staff.telling else {}, None))
 
 
 def _report(place: Place, thing: str, said: Staff, told_at: int = 0) -> None:
     """Report as told what was asked in ``said``, unless a later snapshot is told already; what came after it stays a delta.
 
     ``told_at`` is when Slack took the words, 0 if none were needed; with it, our claim is over.
+    A refusal is over in any case.
     """
 
     def decide(staff: Staff) -> tuple[JsonObject, bool]:
@@ -236,7 +274,7 @@ def _report(place: Place, thing: str, said: Staff, told_at: int = 0) -> None:
         reported: JsonObject = said.asked.document() if ours and staff.told != said.asked else {}
         if reported and told_at:
             reported["toldAt"] = told_at
-        if told_at and staff.telling:
+        if staff.telling and (told_at or staff.telling.failed):
             reported["telling"] = None
         return {"reported": reported} if reported else {}, bool(reported)
 

@@ -48,7 +48,9 @@ class Doors:
         for button in ("demo", IMSI, "G030JF0000000001", "BC44-B00001", "G030PM0000000001"):
             self.register(button, single="hana", double="ken")
         self.noted: list[tuple[str, int, str]] = []
-        self.services = Services(place=self.shop.place, unknown=self, token=TOKEN, beam_key=BEAM_KEY)
+        self.services = Services(
+            place=self.shop.place, unknown=self, token=TOKEN, beam_key=BEAM_KEY, wall=lambda: self.shop.now
+        )
         app = Flask(__name__)
         app.register_blueprint(blueprint(self.services))
         self.client = app.test_client()

@@ -8,7 +8,6 @@ import queue
 import re
 import socket
 import threading
-import time
 from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,7 +22,8 @@ import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import running
-from infra.local import history, unknown
+from infra.local import clock, history, unknown
+from infra.local.clock import Clock, wall_ms
 from infra.local.deliverer import Deliverer
 from infra.local.demo import furnish
 from infra.local.gateway import Client, Gateway, Message
@@ -41,6 +41,7 @@ from infra.settings import Settings, Tokens
 from infra.slack import bot_of, teller_of
 from shadows.calls import Place, Timing
 from shadows.errors import Rejected
+from shadows.reset import restamp
 from shadows.shadow import Shadow
 from shadows.staff import Staff
 from slack_bridge.flask_doors import blueprint as slack_blueprint
@@ -59,11 +60,6 @@ SHADOW_FILTERS: Final = tuple(
 DOCUMENTS: Final = re.compile(r"\$aws/things/(staff|booth)-[^/]+/shadow/update/documents")
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 PRESSES_AT_ONCE: Final = 8
-
-
-def now_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,16 +121,17 @@ class LocalPlace:
         self.loop = _Loop()
         stack.callback(self.loop.stop)
         users = {settings.mqtt_user: settings.mqtt_password} if settings.mqtt_user else None
-        self.gateway = Gateway(clock=now_ms, throttle=settings.throttle, users=users)
+        self.gateway = Gateway(clock=wall_ms, throttle=settings.throttle, users=users)
         self.store = store
-        for table in (history.TABLE, unknown.TABLE):
+        for table in (clock.TABLE, history.TABLE, unknown.TABLE):
             store.run(lambda db, table=table: db.execute(table))  # type: ignore[misc]
+        self.clock = Clock()
         self.service = ShadowService(
             store,
-            clock=now_ms,
+            clock=self.clock,
             announce=self.announced,
             throttle=settings.throttle,
-            on_change=lambda db, *change: history.remember(db, now_ms(), *change),
+            on_change=lambda db, *change: history.remember(db, wall_ms(), *change),
         )
         self.registry = Registry(store)
         for name in THING_TYPES:
@@ -143,7 +140,7 @@ class LocalPlace:
         self.place = Place(
             shadows=LocalShadows(self.service),
             things=LocalThings(self.registry),
-            clock=now_ms,
+            clock=self.clock,
             timing=timing,
             wake=lambda thing: self.deliverer.wake(thing, again=True),
         )
@@ -231,6 +228,7 @@ class LocalPlace:
         follower.start()
         self.stack.callback(follower.join)
         self.stack.callback(self.changes.put, None)
+        self._follow_clock()
         self._start(self.timers)  # what is overdue ends first: nobody is told of a call that is over
         self.stack.callback(self.presses.shutdown)
         self.stack.callback(self.answers.shutdown, cancel_futures=True)
@@ -244,6 +242,16 @@ class LocalPlace:
         self._say_where(folder)
         self.is_ready = True
         return addresses
+
+    def _follow_clock(self) -> None:
+        """If the system's clock was set since we ran last, what is under way ends when it would have ended."""
+        if by := self.store.run(lambda db: clock.set_by(db, self.clock)):
+            for thing in self.place.things.list(type="staff"):
+                try:
+                    restamp(self.place, thing.name, by)
+                except Rejected as no:  # its shadow is gone, say: the others' states end in time
+                    log.warning("%s: its state is by the clock as it was: %s", thing.name, no)
+        self.store.run(lambda db: clock.remember(db, self.clock))
 
     def _start(self, part: Any) -> None:
         part.start()

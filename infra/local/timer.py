@@ -1,26 +1,33 @@
 """Alarms of the local place: APScheduler, in memory. What they ring for is in the shadows, so a restart loses none."""
 
 import logging
+import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from infra.local.clock import step_watch
 from shadows.calls import Place, take_next
 from shadows.reset import Alarm, deadline, ring, sweep
 from shadows.staff import UNTOLD_FOR_MS, Staff
 
 log = logging.getLogger(__name__)
 
-SWEEP_EVERY_S: Final = 60
+SWEEP_EVERY_MS: Final = 60_000
+LOOK_EVERY_S: Final = 1.0
 AGAIN_AFTER_S: Final = 1.0
 LONGEST_MS: Final = 86_400_000  # what a nonsense date asks for is looked at again tomorrow
 
 
 class Timers:
-    """One alarm for each person whose state ends by itself, and a sweep once a minute that needs none of them."""
+    """One alarm for each person whose state ends by itself, and a sweep once a minute that needs none of them.
+
+    APScheduler goes by the system's clock. When somebody sets that, or the machine has slept, a sweep sets every
+    alarm anew, by what is left of its time.
+    """
 
     def __init__(self, place: Place, wake: Callable[[str], None]) -> None:
         """``wake`` is called for each person whose shadow the sweep finds with a delta."""
@@ -32,22 +39,27 @@ class Timers:
             timezone="UTC",
             job_defaults={"misfire_grace_time": None, "coalesce": True},
         )
+        self._stopping = threading.Event()
+        self._sweeper = threading.Thread(target=self._keep_sweeping, name="sweeper")
 
     def start(self) -> None:
         """Sweep now, and from now on once a minute."""
         self._scheduler.start()
         self._sweep()
-        self._scheduler.add_job(self._sweep, "interval", seconds=SWEEP_EVERY_S, id="sweep")
+        self._sweeper.start()
 
     def stop(self) -> None:
-        # Waiting inside it would hold the lock that a sweep or an alarm needs to set the next alarm.
+        self._stopping.set()
+        if self._sweeper.ident:
+            self._sweeper.join()
+        # Waiting inside it would hold the lock that an alarm needs to set the next alarm.
         self._scheduler.shutdown(wait=False)
         self._jobs.shutdown(wait=True)
 
     @property
     def pending(self) -> int:
         """How many alarms are set."""
-        return len(self._scheduler.get_jobs()) - 1
+        return len(self._scheduler.get_jobs())
 
     def follow(self, thing: str, staff: Staff) -> bool:
         """Set the alarm that a person's state needs. One that is no longer needed rings, and does nothing.
@@ -64,8 +76,8 @@ class Timers:
         return True
 
     def _set(self, name: str, due: float, call: Callable[..., None], *arguments: Any) -> None:
-        soon = min(due, self._place.clock() + LONGEST_MS)
-        at = datetime.fromtimestamp(soon / 1000, UTC)
+        left_ms = min(due - self._place.clock(), LONGEST_MS)
+        at = datetime.now(UTC) + timedelta(milliseconds=left_ms)
         self._scheduler.add_job(call, "date", run_date=at, args=arguments, id=name, replace_existing=True)
 
     def _ring(self, alarm: Alarm) -> None:
@@ -84,6 +96,15 @@ class Timers:
             take_next(self._place, thing)
         except Exception:
             log.exception("%s: the next call was not taken; the sweep will come again", thing)
+
+    def _keep_sweeping(self) -> None:
+        stepped, next_at = step_watch(), self._place.clock() + SWEEP_EVERY_MS
+        while not self._stopping.wait(LOOK_EVERY_S):
+            if step := stepped():
+                log.warning("The clock was set, or this machine has slept: every alarm is set anew")
+            if step or self._place.clock() >= next_at:
+                next_at = self._place.clock() + SWEEP_EVERY_MS
+                self._sweep()
 
     def _sweep(self) -> None:
         def failed(thing: str, error: Exception) -> None:
