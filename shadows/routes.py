@@ -1,0 +1,86 @@
+"""Whether a press reaches somebody: each way from a button to a person who can be mentioned, on paper."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from shadows.registry import Booth, Button, Person
+from shadows.staff import StaffState
+from shadows.trouble import Trouble
+
+
+def flaws(people: Iterable[Person], buttons: Iterable[Button], booths: Iterable[Booth]) -> Iterator[Trouble]:
+    """What keeps a press from reaching somebody, person by person, then button by button and booth by booth."""
+    known = {person.id: person for person in people}
+    places = {booth.id for booth in booths}
+    for person in known.values():
+        yield from _of_person(person, known)
+    for button in buttons:
+        yield from _of_button(button, known, places)
+
+
+def _of_person(person: Person, known: Mapping[str, Person]) -> Iterator[Trouble]:
+    thing = f"staff-{person.id}"
+    if person.staff is None:
+        yield _route(
+            thing,
+            f"{person.id} was added only half-way.",
+            f"Run the same `staffcall staff add {person.id} …` again.",
+        )
+    if not person.slack:
+        yield _route(
+            thing,
+            f"{person.id} has no Slack id: a call is posted, and mentions nobody.",
+            f"Run `staffcall staff remove {person.id}`, then `staff add` with --slack U….",
+        )
+    if person.backup and person.backup not in known:
+        yield _route(
+            thing,
+            f"{person.id} names {person.backup} as backup, and there is no such staff.",
+            f"Run `staffcall staff add {person.backup} …`.",
+        )
+    if _is_away(person) and not any(map(_can_come, _backups(person, known))):
+        yield _route(
+            thing,
+            f"{person.id} is away, and no backup can take the calls: the whole channel is asked.",
+            f"Run `staffcall staff back {person.id}`, or have a backup come back.",
+        )
+
+
+def _of_button(button: Button, known: Mapping[str, Person], places: set[str]) -> Iterator[Trouble]:
+    thing = f"button-{button.id}"
+    again = f"Run `staffcall button remove {button.id}`, then `button add` with"
+    if not button.calls:
+        yield _route(thing, f"Button {button.id} calls nobody.", f"{again} --staff ID.")
+    for click, id in button.calls.items():
+        if id not in known:
+            yield _route(
+                thing,
+                f"Button {button.id} calls {id} at {click}, and there is no such staff.",
+                f"Run `staffcall staff add {id} …`.",
+            )
+    if button.booth not in places:
+        yield _route(
+            thing,
+            f"Button {button.id} stands at {button.booth}, and there is no such booth.",
+            f"Run `staffcall booth add {button.booth}`.",
+        )
+
+
+def _route(thing: str, detail: str, fix: str) -> Trouble:
+    return Trouble(what="route", thing=thing, detail=detail, fix=fix)
+
+
+def _backups(person: Person, known: Mapping[str, Person]) -> Iterator[Person]:
+    """Who is asked after somebody, in turn; each once."""
+    passed = {person.id}
+    while (backup := known.get(person.backup)) and backup.id not in passed:
+        passed.add(backup.id)
+        yield backup
+        person = backup
+
+
+def _is_away(person: Person) -> bool:
+    return person.staff is not None and person.staff.state is StaffState.AWAY
+
+
+def _can_come(person: Person) -> bool:
+    return bool(person.slack) and person.staff is not None and not _is_away(person)
