@@ -130,4 +130,5 @@ def _refusals(endpoint: str) -> Iterator[None]:
 def _code(no: ClientError) -> int:
     if no.response["Error"].get("Code", "").startswith("Throttling"):
         return 503  # AWS says 429, and the registry 400
-    return no.response["ResponseMetadata"]["HTTPStatusCode"]
+    status = no.response["ResponseMetadata"]["HTTPStatusCode"]
+    return 500 if status in (401, 403) else status  # our own rights, and nothing that a sender got wrong

@@ -72,4 +72,6 @@ def _unknown(here: Here) -> list[JsonObject]:
     from infra.aws.tables import UnknownButtons  # noqa: PLC0415
 
     with refusals():
-        return UnknownButtons(here.account.client("dynamodb"), here.outputs["UnknownTable"]).list()
+        listed = UnknownButtons(here.account.client("dynamodb"), here.outputs["UnknownTable"]).list()
+    adopted = {button.id for button in registry.buttons(here.place)}
+    return [each for each in listed if each["button"] not in adopted]
