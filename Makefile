@@ -1,7 +1,7 @@
 # make run    everything local, with a demo booth
 # make test   all tests, with what they need
 # make check  formatter, linter, types, import rules, the pages' checks
-# make bench  how large and how quick the package for Lambda is
+# make bench  the package for Lambda: how large, how quick; what AWS costs, and where its walls are
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -59,6 +59,7 @@ check: .venv/.dev spa/node_modules
 .PHONY: bench
 bench: .venv/.dev
 	$(BIN)/python -m tests.bench_package
+	$(BIN)/python -m tests.bench_scaling
 
 fix: .venv/.dev spa/node_modules
 	$(BIN)/ruff format .
