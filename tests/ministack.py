@@ -28,6 +28,7 @@ class Ministack:
 
     Attributes:
         url: of every service.
+        port: of that.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,13 +37,13 @@ class Ministack:
         self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        port = _free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.port = _free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
         self._log = (self._folder / "ministack.log").open("w+")
         self._process = subprocess.Popen(
             [str(HOME / "bin" / "ministack")],
             cwd=self._folder,
-            env=self.environment | _settings(port, self._folder),
+            env=self.environment | _settings(self.port, self._folder),
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # so that no function's process outlives it

@@ -1,4 +1,7 @@
-"""A running place, spoken to as buttons, people and administrators do: over real sockets, on free ports."""
+"""A running place, spoken to as buttons, people and administrators do: over real sockets, on free ports.
+
+``Venue`` is any such place, ``Shop`` the local one; the one on AWS is in ``stack.py``.
+"""
 
 import json
 import os
@@ -10,14 +13,15 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 import boto3
+import paho.mqtt.client as paho
 from botocore.config import Config
 
 from infra import running
@@ -27,15 +31,18 @@ from infra.settings import Settings
 from shadows.aws import AwsShadows, AwsThings
 from shadows.calls import Place
 from shadows.registry import NewButton, NewStaff, add_button, add_staff
-from tests.fake_slack import FakeSlack
+from tests.fake_slack import FakeSlack, signed
 
 ROOT = Path(__file__).resolve().parents[1]
-BUTTON_TOKEN, ADMIN_TOKEN, OUTGOING_TOKEN, BEAM_KEY = (
+BUTTON_TOKEN, ADMIN_TOKEN, OUTGOING_TOKEN, BEAM_KEY, SIGNING_SECRET = (
     "button-token",
     "admin-token",
     "outgoing-token",
     "beam-key",
+    "signing-secret",
 )
+# Of a place that many tests share; the shadow of a test's own booth may say otherwise.
+TIMES = {"calling_s": 60.0, "running_s": 60.0, "quiet_s": 20.0}
 T = TypeVar("T")
 ANY_KEY = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
 
@@ -58,21 +65,22 @@ def until(found: Callable[[], T], what: str = "it", s: float = 8.0) -> T:
 
 def post(url: str, body: bytes = b"", **headers: str) -> tuple[int, Any]:
     """POST, and read the JSON that is answered; an empty body is None."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return fetch(urllib.request.Request(url, data=body, headers=named, method="POST"))
+    return request(url, body, **headers)
 
 
 def get(url: str, **headers: str) -> tuple[int, Any]:
-    return fetch(
-        urllib.request.Request(
-            url, headers={name.replace("_", "-"): value for name, value in headers.items()}
-        )
-    )
+    return request(url, None, **headers)
+
+
+def request(url: str, body: bytes | None, **headers: str) -> tuple[int, Any]:
+    """Send a request, POST with a body, else GET; an underscore in a header's name is a hyphen."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return fetch(urllib.request.Request(url, data=body, headers=named))
 
 
 def fetch(request: urllib.request.Request) -> tuple[int, Any]:
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=30) as answer:
             status, body, kind = answer.status, answer.read(), answer.headers.get_content_type()
     except urllib.error.HTTPError as error:
         with error:
@@ -82,12 +90,115 @@ def fetch(request: urllib.request.Request) -> tuple[int, Any]:
     return status, json.loads(body) if kind == "application/json" else body.decode()
 
 
-class Shop:
-    """One booth with Hana and Sora, who stands in for her, and the button ``demo``.
+def published(device: paho.Client, address: str, topic: str, payload: bytes) -> None:
+    """Connect a device, have one message acknowledged (QoS 1), and disconnect."""
+    host, _, port = address.partition(":")
+    device.connect(host, int(port))
+    device.loop_start()
+    try:
+        sent = device.publish(topic, payload, qos=1)
+        sent.wait_for_publish(30)
+        assert sent.is_published(), f"{topic}: the message was not acknowledged"
+    finally:
+        device.disconnect()
+        device.loop_stop()
+
+
+class Venue(Protocol):
+    """A place that runs, whichever it is: all that a story needs of it.
 
     Attributes:
+        target: what ``staffcall --target`` calls it.
         slack: where mentions arrive.
+        environment: the variables by which ``staffcall`` finds it.
+        kiosk: address of the page.
+        chromium: the flags that a browser needs to reach that page.
     """
+
+    target: str
+    slack: FakeSlack
+    chromium: Sequence[str]
+
+    @property
+    def environment(self) -> dict[str, str]: ...
+
+    @property
+    def kiosk(self) -> str: ...
+
+    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+        """Send a request to the HTTP doors, POST with a body, else GET; what is answered, as JSON."""
+        ...
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish as a device does, over MQTT."""
+        ...
+
+    def aws(self, service: str) -> Any:
+        """A client of boto3."""
+        ...
+
+    def history(self) -> list[dict[str, Any]]:
+        """What is on record, oldest first."""
+        ...
+
+    # --- what administrators see
+
+    @property
+    def place(self) -> Place:
+        return Place(
+            shadows=AwsShadows(self.aws("iot-data")),
+            things=AwsThings(self.aws("iot")),
+            clock=lambda: time.time_ns() // 1_000_000,
+        )
+
+    def asked(self, staff: str) -> dict[str, Any]:
+        return self.place.shadows.get(f"staff-{staff}").desired
+
+    def state(self, staff: str) -> str:
+        return str(self.asked(staff)["state"])
+
+    def is_told(self, staff: str) -> bool:
+        shadow = self.place.shadows.get(f"staff-{staff}")
+        return all(shadow.reported.get(key) == value for key, value in shadow.desired.items())
+
+    # --- what visitors and staff do
+
+    def press(self, button: str = "demo", click: str = "SINGLE", **more: Any) -> tuple[int, Any]:
+        body = json.dumps({"button": button, "click": click, **more}).encode()
+        return self.ask(
+            "/buttons/webhook", body, Authorization=f"Bearer {BUTTON_TOKEN}", Content_Type="application/json"
+        )
+
+    def says(self, user: str, text: str, *, timestamp: str = "") -> str:
+        """Write in the channel; the answer is what is said back."""
+        form = {
+            "token": OUTGOING_TOKEN,
+            "team_id": "T0EXPO001",
+            "channel_id": "C0CALLS",
+            "timestamp": timestamp or f"{time.time():.6f}",
+            "user_id": user,
+            "user_name": user.lower(),
+            "text": text,
+        }
+        body = urllib.parse.urlencode(form).encode()
+        status, answer = self.ask("/slack/outgoing", body, Content_Type="application/x-www-form-urlencoded")
+        assert status == 200, answer
+        return answer["text"] if answer else ""
+
+    def says_in_an_app(self, user: str, text: str, *, timestamp: str = "") -> None:
+        """Write in the channel of a Slack app, which signs its events and is answered nothing."""
+        event = {"type": "message", "channel": "C0CALLS", "user": user, "text": text}
+        event["ts"] = timestamp or f"{time.time():.6f}"
+        body = json.dumps({"type": "event_callback", "event_id": "Ev1", "event": event}).encode()
+        headers = {"Content-Type": "application/json", **signed(body, SIGNING_SECRET, time.time())}
+        assert self.ask("/slack/events", body, **headers) == (200, None)
+
+
+class Shop(Venue):
+    """The local place; ``furnish`` makes a booth with Hana and Sora, who stands in for her, and the button ``demo``."""
+
+    target = "local"
+    chromium = ()
 
     def __init__(self, data: Path, slack: FakeSlack, **settings: Any) -> None:
         self.slack = slack
@@ -100,13 +211,13 @@ class Shop:
                 "throttle": False,  # tests look at a shadow more often than anybody else
                 "slack_webhook_url": slack.url,
                 "slack_outgoing_token": OUTGOING_TOKEN,
+                "slack_signing_secret": SIGNING_SECRET,
                 "button_token": BUTTON_TOKEN,
                 "admin_token": ADMIN_TOKEN,
                 "soracom_beam_key": BEAM_KEY,
                 **settings,
             }
         )
-        self._said = 0
 
     # --- open and close
 
@@ -140,55 +251,39 @@ class Shop:
         return client(service, f"http://{self.at.aws}")
 
     @property
-    def place(self) -> Place:
-        return Place(
-            shadows=AwsShadows(self.aws("iot-data")),
-            things=AwsThings(self.aws("iot")),
-            clock=lambda: time.time_ns() // 1_000_000,
-        )
+    def environment(self) -> dict[str, str]:
+        return {
+            "STAFFCALL_DATA": str(self.data),
+            "STAFFCALL_BUTTON_TOKEN": BUTTON_TOKEN,
+            "STAFFCALL_ADMIN_TOKEN": ADMIN_TOKEN,
+        }
 
     def shadow(self, thing: str) -> dict[str, Any]:
         got = self.aws("iot-data").get_thing_shadow(thingName=thing)
         document: dict[str, Any] = json.loads(got["payload"].read())
         return document
 
-    def asked(self, staff: str) -> dict[str, Any]:
-        asked: dict[str, Any] = self.shadow(f"staff-{staff}")["state"]["desired"]
-        return asked
-
-    def state(self, staff: str) -> str:
-        return str(self.asked(staff)["state"])
-
-    def is_told(self, staff: str) -> bool:
-        return "delta" not in self.shadow(f"staff-{staff}")["state"]
-
     def admin(self, path: str = "/admin") -> Any:
         return get(self.url(path), Authorization=f"Bearer {ADMIN_TOKEN}")[1]
+
+    def history(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.admin("/admin/api/history")["rows"]
+        return rows
+
+    # --- where it is
 
     def url(self, path: str) -> str:
         return f"http://{self.at.http}{path}"
 
-    # --- what visitors and staff do
+    @property
+    def kiosk(self) -> str:
+        return self.url("/")
 
-    def press(self, button: str = "demo", click: str = "SINGLE", **more: Any) -> tuple[int, Any]:
-        body = json.dumps({"button": button, "click": click, **more}).encode()
-        return post(self.url("/buttons/webhook"), body, Authorization=f"Bearer {BUTTON_TOKEN}")
+    def ask(self, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any]:
+        return request(self.url(path), body, **headers)
 
-    def says(self, user: str, text: str, *, timestamp: str = "") -> str:
-        """Write in the channel; the answer is what is said back."""
-        self._said += 1
-        form = {
-            "token": OUTGOING_TOKEN,
-            "team_id": "T0EXPO001",
-            "channel_id": "C0CALLS",
-            "timestamp": timestamp or f"{time.time():.0f}.{self._said:06d}",
-            "user_id": user,
-            "user_name": user.lower(),
-            "text": text,
-        }
-        status, answer = post(self.url("/slack/outgoing"), urllib.parse.urlencode(form).encode())
-        assert status == 200, answer
-        return answer["text"] if answer else ""
+    def publish(self, topic: str, payload: bytes) -> None:
+        published(paho.Client(paho.CallbackAPIVersion.VERSION2), self.at.mqtt, topic, payload)
 
 
 class Process:
@@ -198,13 +293,11 @@ class Process:
         settings = shop.settings
         self.env = {
             "PATH": os.environ["PATH"],
-            "STAFFCALL_DATA": str(shop.data),
+            **shop.environment,
             "STAFFCALL_LANG": settings.lang,
             "STAFFCALL_CALLING_SECONDS": str(settings.calling_s),
             "STAFFCALL_RUNNING_SECONDS": str(settings.running_s),
             "STAFFCALL_QUIET_SECONDS": str(settings.quiet_s),
-            "STAFFCALL_BUTTON_TOKEN": BUTTON_TOKEN,
-            "STAFFCALL_ADMIN_TOKEN": ADMIN_TOKEN,
             "SLACK_WEBHOOK_URL": settings.slack_webhook_url,
             "SLACK_OUTGOING_TOKEN": OUTGOING_TOKEN,
             **dict.fromkeys((f"STAFFCALL_{name}_PORT" for name in ("HTTP", "WS", "MQTT", "AWS")), "0"),

@@ -1,34 +1,28 @@
 """The kiosk in a real browser, against the real place."""
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from shadows.registry import NewButton, NewStaff, add_button, add_staff, remove_staff
 from shadows.shadow import Thing
 from shadows.staff import newcomer
 from tests.fake_slack import FakeSlack
+from tests.screen import IS_SKIPPED, chromium, tile, watched
 from tests.shop import Shop
 
-if "browser" in os.environ.get("STAFFCALL_SKIP", "").split(","):
+if IS_SKIPPED:
     pytest.skip("STAFFCALL_SKIP names the browser", allow_module_level=True)
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-quic"]
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "Chromium is missing: `make browser` installs it, or set STAFFCALL_SKIP=browser"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -39,19 +33,8 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    page = browser.new_page(viewport={"width": 1920, "height": 1080}, locale="en-GB")
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "console", lambda line: faults.append(line.text) if "Content Security Policy" in line.text else None
-    )
-    yield page
-    page.close()
-    assert faults == []
-
-
-def tile(page: Page, staff: str, state: str = "") -> object:
-    return page.locator(f'[data-thing="staff-{staff}"]' + (f'[data-state="{state}"]' if state else ""))
+    with watched(browser) as page:
+        yield page
 
 
 def test_the_whole_story_shows_live(shop: Shop, page: Page) -> None:

@@ -37,5 +37,5 @@ def _by_lambda(here: Here, body: JsonObject) -> JsonObject:
         )
     answer: JsonObject = json.loads(invoked["Payload"].read())
     if wrong := answer.get("message") or answer.get("errorMessage"):  # refused, or our own bug
-        raise click.ClickException(f"the button function says: {wrong}")
+        raise click.ClickException(plain(str(wrong)))
     return answer
