@@ -1,6 +1,8 @@
 # make run    everything local, with a demo booth
 # make test   all tests, with what they need
+# make soak   kill it 2,000 times, and tell 100,000 steps of any history; SOAK="--kills 200 --seed 7" for less
 # make check  formatter, linter, types, import rules, the pages' checks
+# make audit  known holes in what is installed; needs the internet
 # make bench  the package for Lambda: how large, how quick; what AWS costs, and where its walls are
 
 PYTHON ?= python3
@@ -44,9 +46,15 @@ browser:
 	.venv-ministack/bin/pip install --quiet --disable-pip-version-check ministack==1.5.33 aws-sam-translator==1.115.0
 	@touch $@
 
+# Three files at a time: most tests wait for a clock, a browser or a disk.
 test: .venv/.dev spa/node_modules .venv-ministack/.made browser
 	cd spa && npm test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
+
+.PHONY: soak
+soak: .venv/.dev
+	$(BIN)/python -c "import tests.soak_crash as soak; soak.main()" $(SOAK)
+	$(BIN)/python -m pytest tests/test_repeats.py --hypothesis-profile=soak --timeout=0
 
 check: .venv/.dev spa/node_modules
 	$(BIN)/ruff format --check .
@@ -55,6 +63,10 @@ check: .venv/.dev spa/node_modules
 	$(BIN)/lint-imports
 	cd spa && npm run check
 	$(BIN)/python -m tests.built
+
+.PHONY: audit
+audit: .venv/.dev
+	@$(BIN)/python -m tests.holes
 
 .PHONY: bench
 bench: .venv/.dev

@@ -120,11 +120,16 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
             writing to the same shadow.
     """
 
+    passed: Outcome | None = None
+
     def decide(staff: Staff) -> tuple[JsonObject, tuple[Outcome, bool]]:
+        nonlocal passed
         now = place.clock()
         if repeats(staff, event, now):
             return {}, (_taken_before(place, thing, staff, event), False)
-        taken = _passed_on(place, thing, staff, event)
+        # Who has taken the press has it, also if somebody wrote here in between.
+        taken = passed if event.call and passed else _passed_on(place, thing, staff, event)
+        passed = taken
         after = step(staff, event, now, taken.thing if taken else "")
         outcome = taken if taken and event.call else _outcome(thing, staff, after, event)
         return changes(staff, after), (outcome, bool(after.waiting))
@@ -182,8 +187,11 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
         return None
     # A press keeps its own key on its way, so that it is known again at whichever person it reaches.
     key = event.key if event.call and event.key else Key(door="handover", sender=thing, id=call.id)
-    for backup, other in _backups(place, thing, call.tried):
-        if other.state is StaffState.AWAY or (staff.state in BUSY and event.call and not _free(other, call)):
+    found = [(each, key.in_(each[1].seen, place.clock())) for each in _backups(place, thing, call.tried)]
+    # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
+    for (backup, other), has_it in sorted(found, key=lambda each: not each[1]):
+        unfree = staff.state in BUSY and event.call and not _free(other, call)
+        if not has_it and (other.state is StaffState.AWAY or unfree):
             continue
         try:
             return record(place, backup, Event(kind=CallEvent.HANDOVER, key=key, call=call))

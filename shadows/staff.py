@@ -405,9 +405,11 @@ def repeats(staff: Staff, event: Event, now: int) -> bool:
 def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
     """The call that somebody else must be asked to take before this event is written; None if there is none."""
     if event.call and staff.state not in (_I, _A):
-        return None if staff.has_call_of(event.call.booth) else event.call
+        return None if staff.has_call_of(event.call.booth) else _joined(staff, event.call)
     if event.call and staff.state is _A:
-        return event.call
+        call = _joined(staff, event.call)
+        # Who is away is not asked again, or two of them would pass it to and fro.
+        return replace(call, tried=_union(call.tried, (thing,)))
     _, end = _next(staff, event) or (None, End.OPEN)
     if end not in UNANSWERED:
         return None
@@ -456,15 +458,16 @@ def _moved(staff: Staff, event: Event, now: int, to: str) -> Staff:
 def _arrived(staff: Staff, event: Event, now: int, to: str) -> Staff:
     """A press or a hand-over: a call comes to this person."""
     call, staff = event.call or Call(), brought_back(staff, now)
-    if staff.state is _I:
-        return _asked(_not_waiting(staff, call.booth), _C, event.kind, call, now)
+    if to:  # who has it may have passed it back meanwhile: then it waits here
+        kept = (each for each in staff.waiting if each.booth != call.booth or to in each.tried)
+        return replace(staff, waiting=tuple(kept))
     if staff.has_call_of(call.booth):
-        again = replace(staff.call, count=staff.call.count + 1, tried=_union(staff.call.tried, call.tried))
-        return replace(staff, asked=replace(staff.asked, call=again))
-    if to:
-        return _not_waiting(staff, call.booth)
+        return replace(staff, asked=replace(staff.asked, call=_more(staff.call, call)))
+    if staff.state is _I:
+        return _asked(_not_waiting(staff, call.booth), _C, event.kind, _joined(staff, call), now)
     if staff.state is _A and (call.booth == staff.call.booth or not _to_be_told_first(staff, now)):
-        return _asked(staff, _A, event.kind, replace(call, end=End.UNAVAILABLE), now)
+        gone = replace(_joined(staff, call), end=End.UNAVAILABLE)
+        return _asked(_not_waiting(staff, call.booth), _A, event.kind, gone, now)
     return replace(staff, waiting=_queued(staff.waiting, call))
 
 
@@ -482,14 +485,20 @@ def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*first, *second)))[-TRIED_KEPT:]
 
 
+def _joined(staff: Staff, call: Call) -> Call:
+    """The call of this booth that waits already, with what has come now; else what has come."""
+    waits = next((each for each in staff.waiting if each.booth == call.booth), None)
+    return _more(waits, call) if waits else call
+
+
+def _more(call: Call, other: Call) -> Call:
+    """A call, with all presses of another one of the same booth."""
+    return replace(call, count=call.count + max(1, other.count), tried=_union(call.tried, other.tried))
+
+
 def _queued(waiting: tuple[Call, ...], call: Call) -> tuple[Call, ...]:
     if any(each.booth == call.booth for each in waiting):
-        return tuple(
-            replace(each, count=each.count + 1, tried=_union(each.tried, call.tried))
-            if each.booth == call.booth
-            else each
-            for each in waiting
-        )
+        return tuple(_more(each, call) if each.booth == call.booth else each for each in waiting)
     if len(waiting) >= WAITING_KEPT:
         raise Rejected(
             429, f"booth: {WAITING_KEPT} other booths wait for this person already, got {call.booth!r}"

@@ -123,7 +123,7 @@ def test_a_ninth_waiting_booth_is_refused_in_words() -> None:
 def test_a_press_while_away_is_written_as_unavailable_if_nobody_takes_it() -> None:
     before, new = person(StaffState.AWAY), Call(id="Y", booth="main", at=NOW, count=1)
     event = Event(kind=CallEvent.PRESS, key=KEY, call=new)
-    assert passes_on(before, event, "staff-hana") == new
+    assert passes_on(before, event, "staff-hana") == replace(new, tried=("staff-hana",))
     assert step(before, event, NOW, "staff-sora").asked == before.asked
     after = step(before, event, NOW)
     assert (after.state, after.call) == (StaffState.AWAY, replace(new, end=End.UNAVAILABLE))
