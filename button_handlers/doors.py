@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
-from button_handlers import flic, generic, iotbutton, oneclick, soracom
+from button_handlers import flic, generic, iotbutton, oneclick, sign, soracom
 from button_handlers.click import Click, Ignored, button_of, document_of
 from button_handlers.press import Unknown, press
 from shadows.calls import Place
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
+from shadows.signatures import Answered
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +33,18 @@ class Services:
     Attributes:
         token: the button token; "" opens nothing.
         beam_key: pre-shared key of SORACOM Beam's signature; "" if there is none.
+        hurries: counts a press of a button, and says whether it comes sooner than anybody means to press.
         wall: milliseconds since 1970 as the rest of the world has them, for what is signed with a time.
+        answered: signed requests that were answered.
     """
 
     place: Place
     unknown: Unknown
     token: str = field(repr=False)
     beam_key: str = field(default="", repr=False)
+    hurries: Callable[[str], bool] = lambda _button: False
     wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    answered: Answered[JsonObject] = field(default_factory=Answered)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +82,9 @@ def on_soracom(request: Request, services: Services) -> Answer:
 
     def work() -> JsonObject:
         _small(request)
-        signed = soracom.is_signed(request.headers, services.beam_key, services.wall())
-        if not (signed or _has_token(request, services.token)):
+        if soracom.is_signed(request.headers, services.beam_key, services.wall()):
+            return _once(request, services)
+        if not _has_token(request, services.token):
             raise Rejected(
                 401,
                 "x-soracom-signature: expected one of the last 300 s, made with SORACOM_BEAM_KEY, or the button token "
@@ -200,8 +206,21 @@ def _event_click(event: JsonObject, context: Any) -> tuple[str, Click | Ignored]
 
 def _taken(click: Click | Ignored, door: str, services: Services) -> JsonObject:
     if isinstance(click, Ignored):
+        sign.note(click, services.place)
         return {"ignored": click.reason}
-    return press(click, door, services.place, services.unknown)
+    return press(click, door, services.place, services.unknown, services.hurries)
+
+
+def _once(request: Request, services: Services) -> JsonObject:
+    """Take a press that Beam signed, once, whatever body comes with it the next time: the body is not signed."""
+    signature = request.headers[soracom.SIGNATURE].lower()
+    before = services.answered.get(signature)
+    if before is not None:
+        return {**before, "repeat": True} if "repeat" in before else before
+    signed = {name: value for name, value in request.headers.items() if name != soracom.FUNK}
+    done = _taken(_soracom_click(replace(request, headers=signed)), "soracom", services)
+    services.answered.keep(signature, done, services.wall())
+    return done
 
 
 def _soracom_click(request: Request) -> Click | Ignored:
@@ -218,7 +237,7 @@ def _soracom_click(request: Request) -> Click | Ignored:
     return replace(click, id=sent) if sent and isinstance(click, Click) else click
 
 
-def _webhook_click(request: Request) -> Click:
+def _webhook_click(request: Request) -> Click | Ignored:
     if "button-serial-number" in request.headers:  # whatever body its user typed into the app
         return flic.from_request(request.headers, request.query)
     if request.body:
@@ -226,7 +245,7 @@ def _webhook_click(request: Request) -> Click:
     return generic.from_query(request.query)
 
 
-def _topic_click(topic: str, document: JsonObject) -> Click:
+def _topic_click(topic: str, document: JsonObject) -> Click | Ignored:
     if press := PRESS_TOPIC.fullmatch(topic):
         return generic.from_topic(press[1], document)
     if iot := IOTBUTTON_TOPIC.fullmatch(topic):

@@ -11,14 +11,16 @@ from typing import Any, Final
 from button_handlers.click import Click, Ignored, battery_of, button_of, click_of, wrong_click
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
+from shadows.signatures import SIGNED_WITHIN_MS
 from shadows.staff import ClickType
 
 CLICKS: Final[Mapping[int, ClickType]] = {1: ClickType.SINGLE, 2: ClickType.DOUBLE, 3: ClickType.LONG}
 MAGIC: Final = 0x4D
-SIGNED_WITHIN_MS: Final = 300_000
 # In this order, each only if it is there.
 SIGNED_IDS: Final = ("x-soracom-imei", "x-soracom-imsi", "x-soracom-msisdn", "x-soracom-sim-id")
 TIMESTAMP: Final = "x-soracom-timestamp"
+SIGNATURE: Final = "x-soracom-signature"
+FUNK: Final = "x-soracom-token"
 
 # The button sold outside Japan is another product.
 GLOBAL_PRESSES: Final = frozenset({"event", "event_with_temperature", "alert"})
@@ -57,7 +59,8 @@ def from_document(button: str, document: JsonObject) -> Click | Ignored:
     """Read what SORACOM's binary parser makes of the frame, or the frame itself where the parser is off.
 
     Shape: ``{"clickType": 1 | 2 | 3, "clickTypeName": "SINGLE" | "DOUBLE" | "LONG", "batteryLevel"?: 0 to 1}``, or
-    ``{"payload": base64 of the frame}``, or a message of the global button with its ``msg_type``.
+    ``{"payload": base64 of the frame}``, or a message of the global button with its ``msg_type``. A battery without a
+    click says that the button lives.
 
     Raises:
         Rejected: 400, for a field that is missing or none of these.
@@ -69,7 +72,10 @@ def from_document(button: str, document: JsonObject) -> Click | Ignored:
         return from_frame(button, _decoded(document["payload"]))
     if "msg_type" in document:
         return _from_global(button, document)
-    return Click(button=button, type=_click(document), battery=battery_of(document, "batteryLevel"))
+    battery = battery_of(document, "batteryLevel")
+    if battery is not None and not {"clickType", "clickTypeName"} & set(document):
+        return Ignored(button=button, reason="batteryLevel: no click beside it, no press", battery=battery)
+    return Click(button=button, type=_click(document), battery=battery)
 
 
 def _click(document: JsonObject) -> ClickType:
@@ -86,10 +92,11 @@ def _click(document: JsonObject) -> ClickType:
 
 def _from_global(button: str, document: JsonObject) -> Click | Ignored:
     if document["msg_type"] not in list(GLOBAL_PRESSES):
-        return Ignored(reason="msg_type: a message of the device, no press")
+        return Ignored(button=button, reason="msg_type: a message of the device, no press")
     pressed = document.get("detect_type")
     if not isinstance(pressed, str) or pressed not in GLOBAL_CLICKS:
-        return Ignored(reason="detect_type: something at the input of the device, no press")
+        reason = "detect_type: something at the input of the device, no press"
+        return Ignored(button=button, reason=reason, beats=False)
     return Click(button=button, type=GLOBAL_CLICKS[pressed])
 
 
@@ -108,10 +115,10 @@ def imsi_of(headers: Mapping[str, str]) -> str:
     Raises:
         Rejected: 400, if neither names one.
     """
-    if "x-soracom-imsi" in headers or "x-soracom-token" not in headers:
+    if "x-soracom-imsi" in headers or FUNK not in headers:
         return button_of(headers, "x-soracom-imsi")
     try:
-        body = headers["x-soracom-token"].split(".")[1]
+        body = headers[FUNK].split(".")[1]
         claims: Any = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         context = claims["ctx"]
         return button_of({"x-soracom-token: ctx.imsi": context["imsi"]}, "x-soracom-token: ctx.imsi")
@@ -135,7 +142,10 @@ def is_signed(headers: Mapping[str, str], key: str, now: int) -> bool:
     sent = headers.get(TIMESTAMP, "")
     if not (key and ids and sent.isascii() and sent.isdecimal() and len(sent) < 20):
         return False
+    # Nothing lies between them in what is signed: one that had the next one's name in it would pass for two.
+    if not all(headers[name].isascii() and headers[name].isalnum() for name in ids):
+        return False
     text = key + "".join(f"{name}={headers[name]}" for name in (*ids, TIMESTAMP))
     right = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-    given = headers.get("x-soracom-signature", "").lower().encode("utf-8", "surrogatepass")
+    given = headers.get(SIGNATURE, "").lower().encode("utf-8", "surrogatepass")
     return hmac.compare_digest(right.encode(), given) and abs(now - int(sent)) <= SIGNED_WITHIN_MS

@@ -2,8 +2,9 @@
 
 import base64
 import json
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from slack_sdk.signature import Clock, SignatureVerifier
@@ -11,6 +12,7 @@ from slack_sdk.signature import Clock, SignatureVerifier
 from shadows.calls import Place
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
+from shadows.signatures import Answered
 from slack_bridge.answer import answer
 from slack_bridge.reply import BODY_LIMIT, Reply, document, fields
 from slack_bridge.tellers import Post
@@ -26,6 +28,8 @@ class Services:
         outgoing_token: of the outgoing webhook; "" closes its door.
         signing_secret: of the Slack app; "" closes the three signed doors.
         lang: of what we say.
+        wall: milliseconds since 1970 as the rest of the world has them, for what is signed with a time.
+        answered: signed requests that were answered.
         say: posts an answer where an HTTP answer cannot carry it; None without a bot token. It may take 3 s.
     """
 
@@ -34,6 +38,8 @@ class Services:
     signing_secret: str = field(default="", repr=False)
     lang: str = "ja"
     say: Callable[[Post], None] | None = None
+    wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    answered: "Answered[Answer]" = field(default_factory=Answered)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +87,14 @@ def events(body: bytes, headers: Headers, services: Services) -> Answer:
     Raises:
         Rejected: 401 for a signature; as :func:`document` and :meth:`Reply.from_event`.
     """
-    _verify(body, headers, services)
-    payload = document(body)
-    if payload.get("type") == "url_verification":
-        return Answer(body={"challenge": str(payload.get("challenge", ""))})
-    return event_answer(payload, services)
+
+    def work() -> Answer:
+        payload = document(body)
+        if payload.get("type") == "url_verification":
+            return Answer(body={"challenge": str(payload.get("challenge", ""))})
+        return event_answer(payload, services)
+
+    return _once(body, headers, services, work)
 
 
 def commands(body: bytes, headers: Headers, services: Services) -> Answer:
@@ -97,8 +106,7 @@ def commands(body: bytes, headers: Headers, services: Services) -> Answer:
     form = fields(body)
     if form.get("ssl_check") == "1":  # Slack looks at our certificate: nothing is signed, and nothing done
         return Answer()
-    _verify(body, headers, services)
-    return command_answer(form, services)
+    return _once(body, headers, services, lambda: command_answer(form, services))
 
 
 def actions(body: bytes, headers: Headers, services: Services) -> Answer:
@@ -110,10 +118,13 @@ def actions(body: bytes, headers: Headers, services: Services) -> Answer:
     form = fields(body)
     if form.get("ssl_check") == "1":
         return Answer()
-    _verify(body, headers, services)
-    if "payload" not in form:
-        raise Rejected(400, "payload: expected in the form, got nothing")
-    return action_answer(document(form["payload"]), services)
+
+    def work() -> Answer:
+        if "payload" not in form:
+            raise Rejected(400, "payload: expected in the form, got nothing")
+        return action_answer(document(form["payload"]), services)
+
+    return _once(body, headers, services, work)
 
 
 def event_answer(payload: JsonObject, services: Services) -> Answer:
@@ -172,23 +183,35 @@ def _said(reply: Reply | None, services: Services) -> Answer:
     )
 
 
-class _PlaceClock(Clock):
-    def __init__(self, place: Place) -> None:
-        self._place = place
+class _Wall(Clock):
+    def __init__(self, wall: Callable[[], int]) -> None:
+        self._wall = wall
 
     def now(self) -> float:
-        return self._place.clock() / 1000
+        return self._wall() / 1000
 
 
-def _verify(body: bytes, headers: Headers, services: Services) -> None:
+def _once(body: bytes, headers: Headers, services: Services, work: Callable[[], Answer]) -> Answer:
+    """Do what is asked by a request that is signed right, once; Slack signs anew what it sends again."""
+    signature = _verified(body, headers, services)
+    done = services.answered.get(signature)
+    if done is None:
+        done = work()
+        services.answered.keep(signature, replace(done, post=None), services.wall())
+    return done
+
+
+def _verified(body: bytes, headers: Headers, services: Services) -> str:
+    """The signature of a request, if it is right."""
     if not services.signing_secret:
         raise Rejected(401, "x-slack-signature: this door is not set up; set SLACK_SIGNING_SECRET")
     if len(body) > BODY_LIMIT:
         raise Rejected(413, f"body: at most {BODY_LIMIT} bytes, got {len(body)} or more")
-    verifier = SignatureVerifier(services.signing_secret, clock=_PlaceClock(services.place))
+    verifier = SignatureVerifier(services.signing_secret, clock=_Wall(services.wall))
     try:
         signed = verifier.is_valid_request(body, dict(headers))
     except Exception:  # over a time, a signature or a body that is none it raises four kinds of them
         signed = False
     if not signed:
         raise Rejected(401, "x-slack-signature: not made with SLACK_SIGNING_SECRET in the last 300 s")
+    return next(value for name, value in headers.items() if name.lower() == "x-slack-signature")

@@ -5,7 +5,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ from flask import Flask
 
 from button_handlers.doors import BODY_LIMIT, Answer, Services, on_button, on_message
 from button_handlers.flask_doors import blueprint
+from shadows import registry
 from shadows.calls import read
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Thing
@@ -435,9 +436,67 @@ def test_a_topic_rule_hands_the_lambda_what_was_published(doors: Doors) -> None:
 def test_a_one_click_event_calls_once_and_a_health_event_never(doors: Doors) -> None:
     context = SimpleNamespace(client_context=None, aws_request_id="r1")
     assert on_button(sample("oneclick_single"), context, doors.services)["thing"] == "staff-hana"
-    before = doors.changed()
+    before = doors.shop.shadows.get(doors.hana)
     assert "ignored" in on_button(sample("oneclick_health"), context, doors.services)
-    assert doors.changed() == before
+    assert doors.shop.shadows.get(doors.hana) == before
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda doors: doors.post("/buttons/webhook", {"button": "demo", "battery": 0.5}, **BEARER),
+        lambda doors: doors.post("/buttons/webhook?button=demo&battery=0.5", method="GET", **BEARER),
+        lambda doors: doors.gateway("/buttons/webhook", {"button": "demo", "battery": 0.5}, **BEARER),
+        lambda doors: on_message("staffcall/buttons/demo/press", b'{"battery": 0.5}', doors.services),
+    ],
+    ids=["post", "get", "lambda", "topic"],
+)
+def test_a_battery_without_a_click_is_a_sign_of_life_and_no_press(
+    doors: Doors, send: Callable[[Doors], Answer]
+) -> None:
+    assert send(doors) == Answer(code=200, body={"ignored": "battery: no click beside it, no press"})
+    assert doors.state(doors.hana) is StaffState.IDLE
+    reported = doors.shop.shadows.get("button-demo").reported
+    assert (reported["heard"], reported["battery"]) == (doors.shop.now, 0.5)
+    assert "at" not in reported
+
+
+def test_a_button_learns_how_often_it_is_heard_and_forgets_it_when_it_is_another(doors: Doors) -> None:
+    heartbeat = {**sample("soracom_global_button_event"), "msg_type": "heartbeat"}
+
+    def period(*hours: float) -> float | None:
+        for each in hours:
+            doors.shop.now += int(3_600_000 * each)
+            answer = doors.post("/buttons/soracom", heartbeat, x_soracom_imsi=IMSI, **BEARER)
+            assert answer.code == 200
+        (button,) = (each for each in registry.buttons(doors.shop.place) if each.id == IMSI)
+        assert (button.heard, button.at) == (doors.shop.now, 0)
+        return button.heartbeat_s and button.heartbeat_s / 3600
+
+    assert period(1) is None
+    assert period(0.1) == 0.1
+    assert period(24) == 24, "one that came early is no habit"
+    assert period(24) == 24
+    assert period(72) == 24, "neither is a weekend without a network"
+    assert period(6, 6) == 6
+
+
+def test_a_sign_that_is_sent_again_and_one_of_an_unknown_button_write_nothing(doors: Doors) -> None:
+    sign = {"button": "demo", "battery": 0.5}
+    doors.post("/buttons/webhook", sign, **BEARER)
+    before = doors.changed()
+    doors.shop.now += 59_999
+    doors.post("/buttons/webhook", sign, **BEARER)
+    doors.post("/buttons/webhook", {**sign, "button": "stranger"}, **BEARER)
+    assert (doors.changed(), doors.noted) == (before, [])
+
+
+def test_what_comes_at_no_regular_times_is_a_sign_of_life_and_no_heartbeat(doors: Doors) -> None:
+    edge = {**sample("soracom_global_button_event"), "detect_type": "Connected"}
+    for _ in range(3):
+        doors.shop.now += 3_600_000
+        doors.post("/buttons/soracom", edge, x_soracom_imsi=IMSI, **BEARER)
+    assert doors.shop.shadows.get(f"button-{IMSI}").reported == {"heard": doors.shop.now}
 
 
 def test_a_bug_of_ours_is_not_answered_as_the_senders_fault(doors: Doors) -> None:

@@ -49,6 +49,7 @@ class Doors:
             "signing_secret": SECRET,
             "lang": "en",
             "say": self.say,
+            "wall": lambda: self.shop.now,
         }
         return Services(**{**kept, **other})
 

@@ -19,6 +19,7 @@ class HttpServer:
     """Serves a WSGI app on a socket that is bound already, so that a port in use is known before anything starts."""
 
     def __init__(self, app: Callable[..., Any], bound: socket.socket, *, name: str) -> None:
+        # What a proxy says of itself is handed on as it came, and nothing here goes by it: an address is the socket's.
         self._map: dict[int, Any] = {}
         self._server = create_server(
             app,
@@ -31,7 +32,7 @@ class HttpServer:
             channel_timeout=30,
             connection_limit=500,
             asyncore_use_poll=True,
-            clear_untrusted_proxy_headers=True,
+            clear_untrusted_proxy_headers=False,
         )
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"http {name}")

@@ -1,17 +1,22 @@
 """The public HTTP listener: the kiosk, the packages' doors, and what only the admin token opens."""
 
-import hmac
 import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Blueprint, Flask, Response, request, send_from_directory
+from flask import Blueprint, Flask, Response, make_response, request, send_from_directory
 from werkzeug.exceptions import HTTPException
 
+from infra.local.health import Health, public
+from infra.local.history import Wanted
+from infra.local.limits import Strangers, TooMany
+from infra.local.login import Entrance, Sessions, page, wants_page
+from infra.local.login import blueprint as login_blueprint
 from shadows.calls import Place, read
 from shadows.errors import Rejected
 
@@ -19,7 +24,9 @@ log = logging.getLogger(__name__)
 
 DIST: Final = Path(__file__).resolve().parents[2] / "spa" / "dist"
 HOST_NAME: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
+DOORS: Final = re.compile(r"/(buttons|slack)/")
 A_YEAR: Final = 31_536_000
+A_FAR_DAY: Final = 2**53  # ms since 1970; what is later does not fit into the database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,9 @@ class Web:
         admin_token: opens ``/admin`` and ``/metrics``.
         ready: whether everything is up.
         counts: numbers for ``/metrics``, by name.
+        health: what is wrong right now.
+        signs: how the place is, as only it knows.
+        erase: takes a thing out of the history; the answer is its pseudonym.
         doors: the packages' blueprints.
     """
 
@@ -40,8 +50,11 @@ class Web:
     admin_token: str = field(repr=False)
     ready: Callable[[], bool]
     counts: Callable[[], dict[str, float]]
+    health: Health
+    signs: Callable[[], dict[str, Any]]
     unknown_buttons: Callable[[], list[dict[str, Any]]]
-    history: Callable[[int], list[dict[str, Any]]]
+    history: Callable[[Wanted], dict[str, Any]]
+    erase: Callable[[str], str]
     doors: tuple[Blueprint, ...] = ()
 
 
@@ -53,18 +66,23 @@ def app(web: Web) -> Flask:
     for door in web.doors:
         made.register_blueprint(door)
     made.register_blueprint(_kiosk(web))
+    entrance = Entrance(token=web.admin_token, sessions=Sessions(web.place.clock))
+    made.register_blueprint(login_blueprint(entrance))
     made.register_blueprint(_admin(web))
-    made.before_request(lambda: _only_with_the_token(web))
+    made.before_request(entrance.keep_out)
     made.register_error_handler(Rejected, _rejected)
     made.register_error_handler(HTTPException, _wrong_address)
     made.register_error_handler(Exception, _our_bug)
     made.after_request(lambda answer: _hardened(web, answer))
+    strangers = Strangers()
+    made.after_request(lambda answer: _counted(strangers, answer))
     return made
 
 
-def _rejected(no: Exception) -> tuple[dict[str, Any], int]:
+def _rejected(no: Exception) -> tuple[dict[str, Any], int, dict[str, str]]:
     assert isinstance(no, Rejected)
-    return {"code": no.code, "message": no.message}, no.code
+    later = {"Retry-After": str(no.wait_s)} if isinstance(no, TooMany) else {}
+    return {"code": no.code, "message": no.message}, no.code, later
 
 
 def _wrong_address(no: Exception) -> tuple[dict[str, Any], int]:
@@ -81,14 +99,14 @@ def _our_bug(error: Exception) -> tuple[dict[str, Any], int]:
     }, 500
 
 
-def _only_with_the_token(web: Web) -> None:
-    """Keep everybody else out of the admin's part, whatever they ask for there."""
-    if not re.match(r"/(admin|metrics)(/|$)", request.path):
-        return
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    right = hmac.compare_digest(token.strip().encode(), web.admin_token.encode())
-    if scheme.lower() != "bearer" or not right:
-        raise Rejected(401, "Authorization: expected 'Bearer <admin token>' (STAFFCALL_ADMIN_TOKEN)")
+def _counted(strangers: Strangers, answer: Response) -> Response:
+    """Tell whoever is wrong at our doors too often to wait. What is right was let in before anybody counted."""
+    if answer.status_code == 401 and DOORS.match(request.path):
+        try:
+            strangers.wrong(request.remote_addr or "")
+        except TooMany as no:
+            return make_response(_rejected(no))
+    return answer
 
 
 def _page_host() -> str:
@@ -117,6 +135,10 @@ def _hardened(web: Web, answer: Response) -> Response:
     answer.headers.setdefault("X-Content-Type-Options", "nosniff")
     answer.headers.setdefault("Referrer-Policy", "no-referrer")
     answer.headers.setdefault("Cache-Control", "no-store")
+    if answer.status_code == 401:
+        answer.headers.setdefault("WWW-Authenticate", "Bearer")
+    if answer.status_code == 429:
+        answer.headers.setdefault("Retry-After", "1")
     return answer
 
 
@@ -132,8 +154,11 @@ def _kiosk(web: Web) -> Blueprint:
         return {"place": "local", "mqtt": _mqtt_url(web)}
 
     @kiosk.get("/healthz")
-    def healthz() -> tuple[dict[str, str], int]:
-        return ({"status": "ok"}, 200) if web.ready() else ({"status": "starting"}, 503)
+    def healthz() -> tuple[dict[str, Any], int]:
+        if not web.ready():
+            return {"status": "starting"}, 503
+        wrong = public(web.health.troubles())
+        return {"status": "trouble", "troubles": wrong} if wrong else {"status": "ok"}, 200
 
     @kiosk.route("/<path:name>", methods=["POST", "PUT", "PATCH", "DELETE"])
     def no_door(name: str) -> Response:
@@ -159,20 +184,37 @@ def _admin(web: Web) -> Blueprint:
 
     @admin.get("/admin")
     @admin.get("/admin/")
-    def overview() -> dict[str, Any]:
-        return {
+    def overview() -> Any:
+        shown = {
             "staff": list(_everybody(web.place)),
+            "troubles": [asdict(trouble) for trouble in web.health.troubles()],
             "unknownButtons": web.unknown_buttons(),
             "counts": web.counts(),
         }
+        return page("admin.html", tables=list(_tables(shown))) if wants_page() else shown
 
     @admin.get("/admin/api/unknown-buttons")
     def unknown_buttons() -> dict[str, Any]:
         return {"buttons": web.unknown_buttons()}
 
+    @admin.get("/admin/api/signs")
+    def signs() -> dict[str, Any]:
+        return {**web.signs(), "troubles": [asdict(trouble) for trouble in web.health.troubles()]}
+
     @admin.get("/admin/api/history")
     def history() -> dict[str, Any]:
-        return {"rows": web.history(request.args.get("since", 0, int))}
+        asked = request.args
+        return web.history(
+            Wanted(
+                since=min(max(0, asked.get("since", 0, int)), A_FAR_DAY),
+                thing=f"staff-{asked['staff']}" if asked.get("staff") else "",
+                booth=asked.get("booth", ""),
+            )
+        )
+
+    @admin.post("/admin/api/staff/<id>/erase")
+    def erase(id: str) -> dict[str, Any]:
+        return {"pseudonym": web.erase(f"staff-{id}")}
 
     @admin.get("/admin/<path:name>")
     def nothing_here(name: str) -> Response:
@@ -183,9 +225,31 @@ def _admin(web: Web) -> Blueprint:
         states = Counter(each["state"] for each in _everybody(web.place))
         lines = [f'staffcall_staff{{state="{state}"}} {count}' for state, count in sorted(states.items())]
         lines += [f"staffcall_{name} {value:g}" for name, value in web.counts().items()]
+        lines += [
+            f'staffcall_trouble{{what="{what}"}} {count}' for what, count in web.health.counts().items()
+        ]
         return Response("\n".join([*lines, ""]), mimetype="text/plain; version=0.0.4")
 
     return admin
+
+
+def _tables(shown: dict[str, Any]) -> Iterator[tuple[str, list[str], list[list[Any]], str]]:
+    """What the page shows: title, columns, rows, and what to say where there are no rows."""
+    titles = {
+        "troubles": ("Troubles", "None."),
+        "staff": ("Staff", "Nobody yet: staffcall staff add"),
+        "unknownButtons": ("Buttons that nobody registered", "None has pressed."),
+    }
+    for name, (title, none) in titles.items():
+        rows = shown.get(name, [])
+        columns = list(rows[0]) if rows else []
+        yield title, columns, [[_cell(column, row[column]) for column in columns] for row in rows], none
+
+
+def _cell(column: str, value: Any) -> Any:
+    if column in ("at", "since") and isinstance(value, int):
+        return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return value
 
 
 def _everybody(place: Place) -> Iterator[dict[str, Any]]:
