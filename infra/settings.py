@@ -15,6 +15,7 @@ from dotenv import dotenv_values
 
 HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 TOKENS_FILE: Final = "tokens.json"
+SHORT: Final = 16  # characters: a secret with fewer can be guessed
 
 
 class SettingsError(Exception):
@@ -52,6 +53,7 @@ class Settings:
     calling_s: float = 180.0
     running_s: float = 300.0
     quiet_s: float = 20.0
+    history_days: int = 400
     lang: str = "ja"
     target: str = "local"
     admin_token: str = field(default="", repr=False)
@@ -126,6 +128,12 @@ def _seconds(least: str) -> Callable[[str], float]:
     return parse
 
 
+def _days(value: str) -> int:
+    if not (value.isascii() and value.isdecimal() and len(value) <= 4 and 1 <= int(value) <= 3650):
+        raise _Wrong("a whole number of days from 1 to 3650")
+    return int(value)
+
+
 def _one_of(*words: str) -> Callable[[str], str]:
     def parse(value: str) -> str:
         if value.lower() not in words:
@@ -187,6 +195,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "STAFFCALL_CALLING_SECONDS": ("calling_s", _seconds("more than 0"), False),
     "STAFFCALL_RUNNING_SECONDS": ("running_s", _seconds("more than 0"), False),
     "STAFFCALL_QUIET_SECONDS": ("quiet_s", _seconds("0 or more"), False),
+    "STAFFCALL_HISTORY_DAYS": ("history_days", _days, False),
     "STAFFCALL_LANG": ("lang", _one_of("ja", "en"), False),
     "STAFFCALL_TARGET": ("target", _one_of("local", "aws"), False),
     "STAFFCALL_ADMIN_TOKEN": ("admin_token", _token, True),
@@ -200,6 +209,16 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "SLACK_API_URL": ("slack_api_url", _slack_api, False),
     "SORACOM_BEAM_KEY": ("soracom_beam_key", str, True),
 }
+
+
+def guessable(settings: Settings) -> list[str]:
+    """The variables of those of our own secrets that somebody chose too short."""
+    ours = {
+        "STAFFCALL_ADMIN_TOKEN": settings.admin_token,
+        "STAFFCALL_BUTTON_TOKEN": settings.button_token,
+        "STAFFCALL_MQTT_PASSWORD": settings.mqtt_password,
+    }
+    return [variable for variable, secret in ours.items() if 0 < len(secret) < SHORT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +284,7 @@ def _kept(folder: Path) -> dict[str, str]:
 
 def _keep(folder: Path, made: Mapping[str, str]) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_private(folder / TOKENS_FILE, json.dumps(made))
     except OSError as error:
         raise _unusable(folder, error) from error

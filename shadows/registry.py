@@ -19,11 +19,13 @@ from ulid import ULID
 
 from shadows.calls import Outcome, Place, record
 from shadows.errors import Rejected
+from shadows.heartbeat import period_s
 from shadows.shadow import JsonObject, Shadow, Thing
 from shadows.staff import CallEvent, ClickType, Key, Staff, answered, newcomer
 
 NAME_LENGTH: Final = 80
 STAFF_AT_A_BOOTH: Final = 200
+HEARTBEAT_S: Final = (60, 31 * 86_400)  # what comes more often is not counted one by one
 READS_AT_ONCE: Final = 8
 ATTEMPTS: Final = 60
 TOLD_WITHIN_S: Final = 3.0
@@ -102,6 +104,7 @@ class NewButton:
     Attributes:
         single, double, long: id of whom each click calls; without a double or a long one, a single one counts.
         booth: id of the booth where the button is.
+        heartbeat_s: how often it says that it lives, in seconds; 0 if that is to be learned from its messages.
 
     Raises:
         Rejected: 400, for a field that is none of these.
@@ -112,6 +115,7 @@ class NewButton:
     double: str = ""
     long: str = ""
     booth: str = "main"
+    heartbeat_s: int = 0
 
     def __post_init__(self) -> None:
         _button_id(self.id)
@@ -120,12 +124,15 @@ class NewButton:
             if staff:
                 _name_id(name, staff)
         _name_id("booth", self.booth)
+        if self.heartbeat_s and not HEARTBEAT_S[0] <= self.heartbeat_s <= HEARTBEAT_S[1]:
+            raise Rejected(400, f"heartbeat: expected a minute to 31 days, got {self.heartbeat_s} s")
 
     @property
     def thing(self) -> Thing:
         """The entry of the registry."""
         calls = {"single": self.single, "double": self.double, "long": self.long}
-        return _thing("button", self.id, {**calls, "booth": self.booth})
+        heartbeat = str(self.heartbeat_s or "")
+        return _thing("button", self.id, {**calls, "booth": self.booth, "heartbeat": heartbeat})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +185,8 @@ class Button:
         calls: id of whom each click calls; a click that is not here calls nobody of its own.
         battery: 0 to 1; None if it never said.
         click, at, last_call: of its last press; "" and 0 if there was none. ``at`` is in ms since 1970.
+        heard: when it last sent something that was no press, ms since 1970; 0 for never.
+        heartbeat_s: how far apart such messages are; None if it sends none at regular times.
     """
 
     id: str
@@ -187,6 +196,8 @@ class Button:
     click: str = ""
     at: int = 0
     last_call: str = ""
+    heard: int = 0
+    heartbeat_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -481,7 +492,7 @@ def _person(place: Place, thing: Thing, places: list[Booth]) -> Person:
 
 
 def _button(thing: Thing, reported: JsonObject) -> Button:
-    battery, at = reported.get("battery"), reported.get("at")
+    battery, at, heard = reported.get("battery"), reported.get("at"), reported.get("heard")
     return Button(
         id=thing.name.removeprefix("button-"),
         calls={
@@ -492,6 +503,8 @@ def _button(thing: Thing, reported: JsonObject) -> Button:
         click=str(reported.get("click", "")),
         at=at if isinstance(at, int) else 0,
         last_call=str(reported.get("lastCall", "")),
+        heard=heard if isinstance(heard, int) else 0,
+        heartbeat_s=period_s(thing.attributes, reported),
     )
 
 

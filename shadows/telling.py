@@ -4,8 +4,9 @@ A shadow with a delta is one whose latest change Slack has not been told. :func:
 said, :func:`deliver` says it through a :class:`Teller` and reports what was said.
 """
 
-from collections.abc import Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
@@ -13,7 +14,7 @@ from typing import Final, Protocol
 from shadows.calls import Place, read, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
-from shadows.staff import BUSY, Call, CallEvent, End, Staff, StaffState, Telling
+from shadows.staff import BUSY, Asked, Call, CallEvent, End, Staff, StaffState, Telling
 
 CLAIM_MS: Final = 30_000
 STALE_MS: Final = 600_000  # as old as a call that expires: who waited is gone
@@ -108,6 +109,34 @@ class Delivery(StrEnum):
     REPORTED = "reported"  # nothing had, or has any more, to be said
     TOLD = "told"
     CLAIMED = "claimed"  # somebody else is sending it right now
+    FAILED = "failed"  # Slack did not take it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What goes on record of one attempt to deliver.
+
+    Attributes:
+        asked: what was to be told.
+        kind: of the message; None if none was needed.
+        reason: why it failed; "" if it did not.
+        took_ms: how long Slack took.
+    """
+
+    thing: str
+    asked: Asked
+    kind: MentionKind | None = None
+    outcome: Delivery = Delivery.REPORTED
+    reason: str = ""
+    took_ms: int = 0
+
+
+# Takes an attempt before it is reported, so that a crash between the two leaves the record. It must not raise.
+Note = Callable[[Attempt], None]
+
+
+def unrecorded(_attempt: Attempt) -> None:
+    """Keep no record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,8 +188,14 @@ def _quiet(staff: Staff, now: int, quiet_s: float) -> bool:
     return 0 <= now - staff.told_at < quiet_s * 1000
 
 
-def untold(place: Place, thing: str) -> Untold | None:
+def untold(place: Place, thing: str, *, alive_since: int = 0, note: Note = unrecorded) -> Untold | None:
     """What is still to be said about a person. What needs no words is reported here and now.
+
+    Args:
+        place: where we run.
+        thing: whose shadow.
+        alive_since: claims made before this moment (ms since 1970) are of a process that is dead.
+        note: keeps the record.
 
     Raises:
         Rejected: 404, if there is no such person.
@@ -170,7 +205,9 @@ def untold(place: Place, thing: str) -> Untold | None:
     if kind:
         since, count = staff.asked.age
         return Untold(kind=kind, since=since, count=count, failed=_has_failed(staff))
-    _report(place, thing, staff)
+    if staff.untold:
+        note(Attempt(thing=thing, asked=staff.asked))
+    _report(place, thing, staff, alive_since=alive_since)
     return None
 
 
@@ -179,7 +216,9 @@ def _has_failed(staff: Staff) -> bool:
     return telling is not None and telling.failed != "" and (telling.since, telling.count) == staff.asked.age
 
 
-def deliver(place: Place, thing: str, teller: Teller, *, alive_since: int = 0) -> Delivery:
+def deliver(
+    place: Place, thing: str, teller: Teller, *, alive_since: int = 0, note: Note = unrecorded
+) -> Delivery:
     """Tell what a person's shadow says and Slack has not heard, and report it.
 
     Args:
@@ -187,6 +226,7 @@ def deliver(place: Place, thing: str, teller: Teller, *, alive_since: int = 0) -
         thing: whose shadow.
         teller: how people are told.
         alive_since: claims made before this moment (ms since 1970) are of a process that is dead.
+        note: keeps the record.
 
     Raises:
         NotTold: Slack did not take it. The claim is released: try again. If somebody has to mend something first
@@ -195,19 +235,21 @@ def deliver(place: Place, thing: str, teller: Teller, *, alive_since: int = 0) -
     """
     claimed = _claim(place, thing, alive_since)
     if claimed is None:
-        return Delivery.CLAIMED if untold(place, thing) else Delivery.REPORTED
+        left = untold(place, thing, alive_since=alive_since, note=note)
+        return Delivery.CLAIMED if left else Delivery.REPORTED
     staff, kind = claimed
-    try:
+    with _attempted(place, {thing: staff}, kind, note):
         _say(place, teller, _mention(place, thing, staff, kind))
-    except BaseException as error:
-        _release(place, thing, staff, error)
-        raise
     _report(place, thing, staff, told_at=place.clock())
     return Delivery.TOLD
 
 
-def deliver_expired(place: Place, things: list[str], teller: Teller, *, alive_since: int = 0) -> None:
+def deliver_expired(
+    place: Place, things: list[str], teller: Teller, *, alive_since: int = 0, note: Note = unrecorded
+) -> Delivery:
     """Tell in one line of all these people's calls that expired, and report them.
+
+    The arguments are those of :func:`deliver`.
 
     Raises:
         NotTold: Slack did not take it. The claims are released: try again.
@@ -218,17 +260,39 @@ def deliver_expired(place: Place, things: list[str], teller: Teller, *, alive_si
             if claim := _claim(place, thing, alive_since):
                 claims[thing] = claim
     expired = {thing: staff for thing, (staff, kind) in claims.items() if kind is MentionKind.EXPIRED}
-    try:
-        if expired:
-            teller.tell_expired(len(expired))
-    except BaseException as error:
-        for thing, (staff, _) in claims.items():
-            _release(place, thing, staff, error)
-        raise
-    for thing, staff in expired.items():
-        _report(place, thing, staff, told_at=place.clock())
     for thing in claims.keys() - expired.keys():  # something newer is to be said of these
         _release(place, thing, claims[thing][0])
+    if not expired:
+        return Delivery.CLAIMED
+    with _attempted(place, expired, MentionKind.EXPIRED, note):
+        teller.tell_expired(len(expired))
+    for thing, staff in expired.items():
+        _report(place, thing, staff, told_at=place.clock())
+    return Delivery.TOLD
+
+
+@contextmanager
+def _attempted(place: Place, claimed: Mapping[str, Staff], kind: MentionKind, note: Note) -> Iterator[None]:
+    """Whatever comes of what is done inside goes on record; if it fails, the claims are released."""
+    began = time.monotonic()
+
+    def noted(outcome: Delivery, reason: str = "") -> None:
+        took_ms = int(1000 * (time.monotonic() - began))
+        for thing, staff in claimed.items():
+            note(
+                Attempt(
+                    thing=thing, asked=staff.asked, kind=kind, outcome=outcome, reason=reason, took_ms=took_ms
+                )
+            )
+
+    try:
+        yield
+    except BaseException as error:
+        noted(Delivery.FAILED, error.reason if isinstance(error, NotTold) else type(error).__name__)
+        for thing, staff in claimed.items():
+            _release(place, thing, staff, error)
+        raise
+    noted(Delivery.TOLD)
 
 
 def _claim(place: Place, thing: str, alive_since: int) -> tuple[Staff, MentionKind] | None:
@@ -262,11 +326,11 @@ def _release(place: Place, thing: str, claimed: Staff, error: BaseException | No
     rewrite(place, thing, lambda staff: ({"reported": {"telling": left}} if staff.telling else {}, None))
 
 
-def _report(place: Place, thing: str, said: Staff, told_at: int = 0) -> None:
+def _report(place: Place, thing: str, said: Staff, told_at: int = 0, alive_since: int = 0) -> None:
     """Report as told what was asked in ``said``, unless a later snapshot is told already; what came after it stays a delta.
 
-    ``told_at`` is when Slack took the words, 0 if none were needed; with it, our claim is over.
-    A refusal is over in any case.
+    ``told_at`` is when Slack took the words, 0 if none were needed; with it, our claim is over. A refusal, and the
+    claim of somebody who is dead, is over in any case.
     """
 
     def decide(staff: Staff) -> tuple[JsonObject, bool]:
@@ -274,7 +338,7 @@ def _report(place: Place, thing: str, said: Staff, told_at: int = 0) -> None:
         reported: JsonObject = said.asked.document() if ours and staff.told != said.asked else {}
         if reported and told_at:
             reported["toldAt"] = told_at
-        if staff.telling and (told_at or staff.telling.failed):
+        if staff.telling and (told_at or not _is_sent(staff.telling, place.clock(), alive_since)):
             reported["telling"] = None
         return {"reported": reported} if reported else {}, bool(reported)
 

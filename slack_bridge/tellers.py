@@ -17,6 +17,7 @@ from slack_sdk.webhook import WebhookClient
 
 from shadows.telling import Mention, MentionKind, NotTold
 from slack_bridge.mention import expired_words, words
+from slack_bridge.refusals import refusal_of
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,55 +30,6 @@ API_URL: Final = "https://slack.com/api/"
 # slack_sdk writes the webhook's URL, which is a secret, into its log.
 SILENT: Final = logging.getLogger("slack_bridge.silent")
 SILENT.setLevel(logging.CRITICAL + 1)
-# What Slack says when nothing can be sent at all; any other word of it is about the one message.
-CHANNEL_WORDS: Final = frozenset(
-    (
-        *(
-            "access_denied",
-            "account_inactive",
-            "accesslimited",
-            "action_prohibited",
-            "channel_is_archived",
-            "channel_not_found",
-        ),
-        *(
-            "ekm_access_denied",
-            "enterprise_is_restricted",
-            "fatal_error",
-            "internal_error",
-            "invalid_auth",
-            "invalid_token",
-            "is_archived",
-        ),
-        *(
-            "missing_scope",
-            "no_active_hooks",
-            "no_permission",
-            "no_service",
-            "no_service_id",
-            "no_team",
-            "not_allowed_token_type",
-            "not_authed",
-        ),
-        *(
-            "not_in_channel",
-            "org_login_required",
-            "posting_to_general_channel_denied",
-            "rate_limited",
-            "ratelimited",
-            "request_timeout",
-        ),
-        *(
-            "restricted_action",
-            "rollup_error",
-            "service_unavailable",
-            "team_access_not_granted",
-            "team_added_to_org",
-            "team_disabled",
-        ),
-        *("token_expired", "token_revoked", "two_factor_setup_required"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +54,7 @@ class WebhookTeller:
         Raises:
             NotTold: Slack did not take it, or nobody knows.
         """
-        self._send(words(mention, self._lang))
+        self.post(words(mention, self._lang))
         return ""
 
     def tell_expired(self, count: int) -> None:
@@ -111,10 +63,15 @@ class WebhookTeller:
         Raises:
             NotTold: as above.
         """
-        self._send(expired_words(count, self._lang))
+        self.post(expired_words(count, self._lang))
 
-    def _send(self, text: str) -> None:
-        response = _bounded(lambda: self._client.send_dict({"text": text}))
+    def post(self, text: str) -> None:
+        """Post these words.
+
+        Raises:
+            NotTold: as above.
+        """
+        response = bounded(lambda: self._client.send_dict({"text": text}))
         body = response.body.strip()
         if response.status_code != 200 or body != "ok":  # the login page of some Wi-Fi is a 200, too
             raise _refused(response.status_code, body, response.headers)
@@ -181,24 +138,32 @@ class BotTeller:
         Raises:
             NotTold: as above.
         """
-        self._send(Post(channel=self._channel, text=expired_words(count, self._lang)))
+        self.post(expired_words(count, self._lang))
+
+    def post(self, text: str) -> None:
+        """Post these words in the channel.
+
+        Raises:
+            NotTold: as above.
+        """
+        self._send(Post(channel=self._channel, text=text))
 
     def stop(self) -> None:
         """Give up what waits for its turn."""
         self._pace.stop()
 
-    def say(self, post: Post) -> None:
-        """Say an answer, when it is its turn; once more if Slack asked to wait.
+    def say(self, post: Post, patience_s: float = LONGEST_ANSWER_S) -> None:
+        """Say an answer, when it is its turn; once more if Slack asked to wait, and no longer than ``patience_s``.
 
         That it was said is a courtesy: if it was not, a line in the log is all that follows.
         """
         try:
             try:
-                self._send(post, LONGEST_ANSWER_S)
+                self._send(post, patience_s)
             except NotTold as no:
                 if no.retry_after_s is None:
                     raise
-                self._send(post, LONGEST_ANSWER_S)
+                self._send(post, patience_s)
         except NotTold as no:
             log.warning("An answer could not be posted: %s", no.reason)
 
@@ -206,7 +171,7 @@ class BotTeller:
         if not self._pace.wait(longest_s):
             raise NotTold("Slack asked us to wait", retry_after_s=self._pace.left_s)
         try:
-            response = _bounded(
+            response = bounded(
                 lambda: self._client.chat_postMessage(
                     channel=post.channel, text=post.text, thread_ts=post.thread or None, unfurl_links=False
                 )
@@ -234,11 +199,14 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return min(seconds, LONGEST_WAIT_S) if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def _bounded(send: Callable[[], T]) -> T:
+def bounded(send: Callable[[], T]) -> T:
     """Send, and wait 3 s at most.
 
     urllib's own time-out is for each read, and not for looking up a name: who sends a byte a second holds it for ever.
     What fails is named by its kind alone, for its text may hold the URL.
+
+    Raises:
+        NotTold: Slack refused it, or nobody knows.
     """
     sent: Future[T] = Future()
     Thread(target=_settle, args=(sent, send), name="slack-send", daemon=True).start()
@@ -266,10 +234,11 @@ def _settle(sent: Future[T], send: Callable[[], T]) -> None:
 def _refused(status: int, body: str, headers: Mapping[str, str]) -> NotTold:
     """Why Slack took nothing; a body that is not one of Slack's words is not repeated."""
     word = body if re.fullmatch(r"[a-z][a-z0-9_]{0,63}", body) else ""
-    about_one = bool(word) or 400 <= status < 500
-    about_all = word in CHANNEL_WORDS or status in (408, 429) or status >= 500
+    refusal = refusal_of(status, word)
     return NotTold(
         f"Slack answered {status} {word}".strip(),
-        retry_after_s=retry_after_s(headers),
-        channel=about_all or not about_one,
+        retry_after_s=None if refusal.fix else retry_after_s(headers),
+        channel=refusal.channel,
+        fix=refusal.fix,
+        word=word,
     )

@@ -296,6 +296,54 @@ def test_a_call_nobody_was_free_for_is_missed() -> None:
     assert (call.missed, call.asked) == (True, {})
 
 
+def test_history_shows_what_happened_and_what_became_of_it_in_the_order_of_time(cli: Cli) -> None:
+    cli("staff", "add", "mai", "--name", "舞 Mai", "--booth", "south")
+    cli("button", "add", "b3", "--staff", "mai", "--booth", "south")
+    cli("press", "b3")
+    cli("staff", "away", "mai")
+    lines = cli("history", "--staff", "mai").out.splitlines()
+    what = [re.split(r" {2,}", line)[2] for line in lines[1:]]
+    assert [each for each in what if each != "reported"] == ["idle", "calling", "away"]
+    assert all(re.split(r" {2,}", line)[1] == "mai" for line in lines[1:])
+    at_booth = cli("history", "--booth", "south", "--since", "1h").out.splitlines()
+    assert [re.split(r" {2,}", line)[2] for line in at_booth[1:]][:2] == ["calling", "away"]
+    assert len(cli("history", "--since", "2999-01-01").out.splitlines()) == 1
+    found = json.loads(cli("history", "--json", "--staff", "mai").out)
+    assert [row["at"] for row in found] == sorted(row["at"] for row in found)
+    assert {row["type"] for row in found} <= {"transition", "delivery"}
+    (called,) = (row for row in found if row["type"] == "transition" and row["state"] == "calling")
+    assert (called["name"], called["booth"], called["why"]) == ("舞 Mai", "south", "press")
+
+
+@pytest.mark.parametrize("value", ["soon", "7y", "2026-13-01", "-5m", "123456d", ""])
+def test_a_time_that_is_none_is_one_line_that_says_how_to_write_one(cli: Cli, value: str) -> None:
+    message = failed(cli("history", "--since", value), 2)
+    assert all(word in message for word in ("30m", "2026-11-21", repr(value)))
+
+
+def test_who_is_removed_can_be_taken_out_of_the_history(cli: Cli) -> None:
+    for name in ("Aoi", "Ryo"):
+        cli("staff", "add", name.lower(), "--name", name)
+        cli("button", "add", f"b-{name}", "--staff", name.lower())
+        cli("press", f"b-{name}")
+    assert "still there" in failed(cli("staff", "erase", "aoi"))
+    assert cli("staff", "remove", "aoi").out == "staff aoi: removed\n"
+    assert cli("staff", "remove", "ryo", "--erase").out == (
+        "staff ryo: removed\nstaff ryo: on record as erased-1 from now on\n"
+    )
+    assert "Aoi (aoi)" in cli("report").out
+    before = cells(cli("report"), "all calls")
+    assert cli("staff", "erase", "aoi").out == "staff aoi: on record as erased-2 from now on\n"
+    report = cli("report")
+    assert cells(report, "all calls") == before
+    assert ("Aoi" in report.out, "Ryo" in report.out, "erased-1 (erased-1)" in report.out) == (
+        False,
+        False,
+        True,
+    )
+    assert "nothing is on record of staff aoi" in failed(cli("staff", "erase", "aoi"))
+
+
 # --- Where it runs
 
 
@@ -310,6 +358,8 @@ def test_without_a_place_that_runs_each_command_says_how_to_start_one(
         ["staff", "list"],
         ["press", "b1"],
         ["report"],
+        ["history"],
+        ["staff", "erase", "hana"],
         ["watch"],
         ["button", "list", "--unknown"],
     ):

@@ -1,14 +1,29 @@
 """The outbox: what is said, once, the newest first, and what is only reported."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
+from infra.local import deliverer
+from infra.local.deliverer import Deliverer
 from shadows.calls import read, record
 from shadows.errors import Rejected
 from shadows.staff import CallEvent, End, StaffState, answered
-from shadows.telling import Delivery, MentionKind, NotTold, Untold, deliver, deliver_expired, untold
+from shadows.telling import (
+    EXPIRED_FOR_MS,
+    Delivery,
+    Mention,
+    MentionKind,
+    NotTold,
+    Untold,
+    deliver,
+    deliver_expired,
+    untold,
+)
 from tests.memory import START, Shop
+from tests.shop import until
 
 
 @pytest.fixture
@@ -232,3 +247,184 @@ def test_a_person_who_is_not_there_is_a_404(shop: Shop) -> None:
     with pytest.raises(Rejected, match="staff-nobody") as no:
         shop.deliver("staff-nobody")
     assert no.value.code == 404
+
+
+# --- What somebody has to mend
+
+
+GONE = NotTold("Slack answered 404 no_service", fix="Make a new one.", word="no_service")
+
+
+def expired(shop: Shop, thing: str) -> None:
+    shop.press(thing)
+    staff = read(shop.place, thing)
+    about = (staff.call.id, staff.asked.since)
+    record(shop.place, thing, replace(answered(CallEvent.EXPIRED, shop.key()), about=about))
+
+
+def test_what_slack_refuses_for_good_is_seen_in_the_shadow_until_it_is_told(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.slack_fails = GONE
+    with pytest.raises(NotTold):
+        shop.deliver(hana)
+    assert shop.shadows.get(hana).reported["telling"] == {
+        "since": START + 1,
+        "count": 1,
+        "at": START,
+        "failed": "no_service",
+    }
+    found = untold(shop.place, hana)
+    assert found
+    assert found.failed
+    shop.slack_fails = None
+    assert shop.deliver(hana) is Delivery.TOLD  # a refusal is no claim
+    assert "telling" not in shop.shadows.get(hana).reported
+
+
+def test_while_it_is_sent_again_a_refusal_is_a_claim_like_any_other(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.slack_fails = GONE
+    with pytest.raises(NotTold):
+        shop.deliver(hana)
+    shop.slack_fails = NotTold("Slack answered 500")
+    other: list[Delivery] = []
+    shop.during = lambda: other.append(deliver(shop.place, hana, shop))
+    with pytest.raises(NotTold, match="500"):
+        shop.deliver(hana)
+    assert (other, read(shop.place, hana).telling) == ([Delivery.CLAIMED], None)
+
+
+def test_a_refusal_without_a_word_of_slacks_is_named_by_its_reason(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.slack_fails = NotTold("Slack answered 410", fix="Make a new one.")
+    with pytest.raises(NotTold):
+        shop.deliver(hana)
+    assert shop.shadows.get(hana).reported["telling"]["failed"] == "Slack answered 410"
+
+
+@pytest.mark.parametrize("kind", [CallEvent.OK, CallEvent.CANCEL])
+def test_a_refusal_goes_with_the_call_that_it_was_about(shop: Shop, kind: CallEvent) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.slack_fails = GONE
+    with pytest.raises(NotTold):
+        shop.deliver(hana)
+    shop.says(hana, kind)
+    assert untold(shop.place, hana) is None
+    assert (read(shop.place, hana).telling, shop.has_delta(hana)) == (None, False)
+
+
+def test_a_newer_message_has_not_failed_yet(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.slack_fails = GONE
+    with pytest.raises(NotTold):
+        shop.deliver(hana)
+    shop.press(hana)
+    found = untold(shop.place, hana)
+    assert found
+    assert (found.count, found.failed) == (2, False)
+
+
+def test_a_refused_line_of_expired_calls_is_seen_at_each_of_them(shop: Shop) -> None:
+    people = [shop.staff(name) for name in ("hana", "sora")]
+    for thing in people:
+        expired(shop, thing)
+    shop.slack_fails = GONE
+    with pytest.raises(NotTold):
+        deliver_expired(shop.place, people, shop)
+    assert [shop.shadows.get(thing).reported["telling"]["failed"] for thing in people] == ["no_service"] * 2
+    shop.slack_fails = None
+    deliver_expired(shop.place, people, shop)
+    assert (shop.told, [read(shop.place, thing).telling for thing in people]) == ([2], [None] * 2)
+
+
+def test_that_calls_expired_is_no_news_a_day_later(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    expired(shop, hana)
+    shop.now += EXPIRED_FOR_MS + 1000
+    assert untold(shop.place, hana) is None
+    assert not shop.has_delta(hana)
+
+
+# --- The thread
+
+
+@contextmanager
+def delivering(shop: Shop) -> Iterator[Deliverer]:
+    made = Deliverer(shop.place, shop)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+class Tries:
+    """Whom each message that was sent to Slack was about, taken or not."""
+
+    def __init__(self, shop: Shop) -> None:
+        self.of: list[str] = []
+        tell = shop.tell
+
+        def noted(mention: Mention) -> str:
+            self.of.append(mention.name)
+            return tell(mention)
+
+        shop.tell = noted  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def tries(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Tries:
+    monkeypatch.setattr(deliverer, "PACE_S", 0.0)
+    return Tries(shop)
+
+
+@pytest.mark.parametrize("channel", [True, False])
+def test_what_slack_refuses_for_good_is_not_tried_again_at_once_and_what_is_newer_is(
+    shop: Shop, tries: Tries, channel: bool
+) -> None:
+    hana, sora = shop.staff("hana"), shop.staff("sora")
+    shop.slack_fails = NotTold("no", fix="Mend it.", channel=channel)
+    shop.press(hana)
+    with delivering(shop) as made:
+        made.wake(hana)
+        until(lambda: tries.of == ["Hana"], "the first try")
+        until(lambda: 50 < made._idle_for() <= 60, "a pause of a minute")
+        made.wake(hana, again=True)  # the same press came again
+        shop.press(sora)
+        made.wake(sora)
+        until(lambda: tries.of == ["Hana", "Sora"], "a newer message")
+        shop.slack_fails = None
+        shop.press(hana)
+        made.wake(hana)
+        until(lambda: shop.kinds() == ["press"], "a newer message about the same person")
+    assert tries.of == ["Hana", "Sora", "Hana"]
+    assert not shop.has_delta(hana)
+
+
+def test_once_it_is_mended_what_slack_refused_is_told_without_a_restart(
+    shop: Shop, tries: Tries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deliverer, "LONGEST_PAUSE_S", 0.5)
+    hana = shop.staff("hana")
+    shop.slack_fails = GONE
+    shop.press(hana)
+    with delivering(shop) as made:
+        made.wake(hana)
+        until(lambda: tries.of, "the first try")
+        shop.slack_fails = None
+        until(lambda: shop.kinds() == ["press"], "the second")
+        until(lambda: not shop.has_delta(hana), "the report")
+
+
+def test_what_may_pass_is_tried_again_soon(shop: Shop, tries: Tries) -> None:
+    hana = shop.staff("hana")
+    shop.slack_fails = NotTold("Slack answered 500")
+    shop.press(hana)
+    with delivering(shop) as made:
+        made.wake(hana)
+        until(lambda: len(tries.of) == 2, "the second try", 20)

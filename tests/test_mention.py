@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from shadows.staff import Call, ClickType, StaffState
 from shadows.telling import Mention, MentionKind, NotTold
 from slack_bridge.mention import expired_words, words
 from slack_bridge.phrases import LANGUAGES
+from slack_bridge.refusals import REFUSALS
 from slack_bridge.tellers import BotTeller, Post, WebhookTeller
 from slack_bridge.words import WORDS, hear, starts_with_word
 from tests.fake_slack import BOT_TOKEN, WEBHOOK, FakeSlack
@@ -202,6 +204,52 @@ def test_a_refusal_of_the_web_api_comes_with_status_200(slack: FakeSlack, word: 
     no = not_told(bot(slack))
     assert no.channel is channel
     assert word in no.reason
+
+
+@pytest.mark.parametrize("word", sorted(word for word, refusal in REFUSALS.items() if refusal.fix))
+def test_what_slack_refuses_for_good_comes_with_what_to_do(slack: FakeSlack, word: str) -> None:
+    slack.next(status=403, body=word)
+    slack.next(status=200, body=word)
+    for no in (not_told(webhook(slack)), not_told(bot(slack))):
+        assert (no.word, no.channel, no.fix) == (word, REFUSALS[word].channel, REFUSALS[word].fix)
+
+
+def test_a_fix_is_one_sentence_and_what_passes_by_itself_needs_none() -> None:
+    fixes = {refusal.fix for refusal in REFUSALS.values()} - {""}
+    assert all(fix[0].isupper() and fix.endswith(".") and fix.count(". ") == 0 for fix in fixes)
+    passing = {word for word, refusal in REFUSALS.items() if not refusal.fix}
+    assert {"rate_limited", "ratelimited", "rollup_error", "internal_error"} < passing
+    assert not passing & {"invalid_auth", "no_service", "user_not_found"}
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_address_where_nothing_is_has_to_be_mended(slack: FakeSlack, status: int) -> None:
+    for teller in (webhook(slack), bot(slack)):
+        slack.next(status=status, body="<html>gone</html>")
+        no = not_told(teller)
+        assert (no.channel, no.word, "SLACK_WEBHOOK_URL" in no.fix) == (True, "", True)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"status": 429, "retry_after": "1"},
+        {"status": 500},
+        {"status": 503, "body": "no_service"},
+        {"status": 400, "body": "a_word_of_tomorrow"},
+        {"status": 200, "body": "<html>Welcome to our Wi-Fi</html>"},
+        {"drop": True},
+    ],
+)
+def test_what_may_pass_has_no_fix(slack: FakeSlack, how: dict[str, Any]) -> None:
+    slack.next(**how)
+    assert not_told(webhook(slack)).fix == ""
+
+
+def test_a_bot_that_waits_for_its_turn_has_nothing_to_mend(slack: FakeSlack) -> None:
+    teller = bot(slack)
+    slack.next(status=429, retry_after="30")
+    assert [not_told(teller).fix for _ in range(2)] == ["", ""]
 
 
 def test_a_wrong_bot_token_is_about_the_channel(slack: FakeSlack) -> None:

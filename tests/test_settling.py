@@ -14,7 +14,7 @@ from shadows.calls import read, record
 from shadows.errors import Rejected
 from shadows.shadow import Shadow
 from shadows.staff import CallEvent, ClickType, Event, StaffState, answered, pressed
-from shadows.telling import NotTold
+from shadows.telling import Mention, NotTold
 from tests.memory import Shop
 
 
@@ -248,6 +248,55 @@ def test_a_message_that_was_refused_for_itself_leaves_the_channel_free_a_second_
     with slack_fails(here, channel=False):
         here.settler.take([(tell["tell"], json.dumps(tell)) for tell in tells])
     assert here.sqs.tells == [(here.sora, 1, 2), (here.hana, 0, 1)]
+
+
+def test_what_somebody_has_to_mend_first_is_tried_by_the_sweep_alone(
+    here: Functions, caplog: pytest.LogCaptureFixture
+) -> None:
+    event = pressed("main", ClickType.SINGLE, here.shop.key(), here.shop.now + 1)
+    here.pass_(1)
+    tried: list[int] = []
+    here.shop.during = lambda: tried.append(here.shop.now)
+    with slack_fails(here, fix="Make a new webhook."):
+        for _ in range(2):  # and the button sends it again
+            with here.settler.settled():
+                here.record(here.hana, event)
+        assert (len(tried), here.sqs.tells) == (1, [])
+        here.pass_(60)
+        here.settler.sweep()
+        assert (len(tried), here.sqs.tells) == (2, [])
+    assert "Make a new webhook." in caplog.text
+    here.pass_(60)
+    here.settler.sweep()
+    assert here.shop.kinds() == ["press"]
+    assert not here.shop.has_delta(here.hana)
+
+
+def test_a_press_after_a_refusal_is_tried_at_once(here: Functions) -> None:
+    with slack_fails(here, fix="Invite the bot."):
+        here.press(here.hana)
+    here.press(here.hana)
+    here.press(here.sora)
+    assert [each.call.count for each in here.shop.told if isinstance(each, Mention)] == [2, 1]
+
+
+@pytest.mark.parametrize(("channel", "tries"), [(True, 1), (False, 2)])
+def test_a_channel_that_is_gone_is_not_asked_for_every_message(
+    here: Functions, channel: bool, tries: int
+) -> None:
+    for thing in (here.hana, here.sora):
+        here.pass_(1)
+        here.record(thing, pressed("main", ClickType.SINGLE, here.shop.key(), here.shop.now))
+    tried: list[int] = []
+    here.shop.during = lambda: tried.append(here.shop.now)
+    with slack_fails(here, fix="Unarchive it.", channel=channel):
+        here.settler.sweep()
+        here.ring(until=59)
+    assert len(tried) == tries
+    here.pass_(1)
+    here.settler.sweep()
+    here.ring(until=59)
+    assert here.shop.kinds() == ["press", "press"]
 
 
 def test_a_repeat_of_a_press_tells_what_the_first_one_could_not(here: Functions) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -27,6 +27,7 @@ CONFIG: Final = Config(
     read_timeout=5,
     max_pool_connections=SWEEPERS,
 )
+PATIENCE_S: Final = 1.0  # Slack waits for the function's answer for 3 s
 
 
 def now_ms() -> int:
@@ -77,7 +78,7 @@ class AwsPlace:
             outgoing_token=settings.slack_outgoing_token,
             signing_secret=settings.slack_signing_secret,
             lang=settings.lang,
-            say=bot.say if bot else None,
+            say=partial(bot.say, patience_s=PATIENCE_S) if bot else None,
         )
 
 

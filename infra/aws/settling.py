@@ -209,6 +209,8 @@ class Settler:
         found = {thing: each for thing in things if (each := self._untold(thing))}
         for message in _messages(found):
             step = max(tries.get(thing, 0) for thing in message)
+            if step < LAST_TRY and any(found[thing].failed for thing in message):
+                continue  # until somebody has mended something, the sweep tries, once a minute
             if free_at > self._place.clock():
                 self._later(message, step, free_at)
                 free_at += PACE_MS
@@ -235,6 +237,9 @@ class Settler:
         return self._place.clock() + PACE_MS
 
     def _failed(self, message: list[str], step: int, no: NotTold) -> int:
+        if no.fix:
+            log.error("%s: Slack did not take the message: %s. %s", message[0], no.reason, no.fix)
+            return self._place.clock() + (SWEEP_EVERY_MS if no.channel else PACE_MS)
         asked_for = no.retry_after_s is not None
         wait_s = no.retry_after_s if no.retry_after_s is not None else min(2.0 ** (step + 1), 60.0)
         at = self._place.clock() + int(1000 * wait_s)

@@ -31,7 +31,7 @@ class Stack:
     status: str
     reason: str
     outputs: Mapping[str, str]
-    parameters: frozenset[str]
+    parameters: Mapping[str, str]
     is_ours: bool
 
     @property
@@ -53,7 +53,7 @@ def find(cloudformation: Any, name: str) -> Stack | None:
         status=found["StackStatus"],
         reason=found.get("StackStatusReason", ""),
         outputs={each["OutputKey"]: each["OutputValue"] for each in found.get("Outputs", ())},
-        parameters=frozenset(each["ParameterKey"] for each in found.get("Parameters", ())),
+        parameters={each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", ())},
         is_ours=all(tag in found.get("Tags", ()) for tag in TAGS),
     )
 
@@ -172,7 +172,7 @@ def _parameters(
     cloudformation: Any, stack: Stack | None, template_url: str, given: Mapping[str, str]
 ) -> list[dict[str, Any]]:
     declared = cloudformation.get_template_summary(TemplateURL=template_url)["Parameters"]
-    kept = {each["ParameterKey"] for each in declared} & (stack.parameters if stack else frozenset())
+    kept = {each["ParameterKey"] for each in declared} & set(stack.parameters if stack else ())
     return [
         *({"ParameterKey": name, "ParameterValue": value} for name, value in given.items()),
         *({"ParameterKey": name, "UsePreviousValue": True} for name in sorted(kept - set(given))),

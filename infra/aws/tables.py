@@ -1,10 +1,12 @@
 """The two tables of the AWS place: unknown buttons, and the history that a topic rule writes."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from shadows.shadow import Shadow
+from shadows.errors import Rejected
+from shadows.shadow import JsonObject, Shadow
 from shadows.staff import Staff
 
 if TYPE_CHECKING:
@@ -58,19 +60,64 @@ def history(client: "DynamoDBClient", table: str, *, since: int = 0) -> list[dic
     return sorted((row for row in rows if row["at"] > since), key=lambda row: row["at"])
 
 
+def erase(client: "DynamoDBClient", table: str, thing: str) -> str:
+    """Take a person out of the history; what happened stays, of somebody whom the pseudonym does not name.
+
+    Raises:
+        Rejected: 404, if nothing is on record of them.
+    """
+    items = list(_items(client, table))
+    numbers = (re.fullmatch(r"erased-([0-9]+)", item["thing"]["S"]) for item in items)
+    pseudonym = f"erased-{max((int(found[1]) for found in numbers if found), default=0) + 1}"
+    about = [item for item in items if thing in (item["thing"]["S"], _asked(item).get("call", {}).get("to"))]
+    if not about:
+        raise Rejected(404, f"id: nothing is on record of staff {thing.removeprefix('staff-')}")
+    for item in about:
+        _replace(client, table, item, _without(item, thing, pseudonym))
+    return pseudonym
+
+
+def _without(item: dict[str, Any], thing: str, pseudonym: str) -> dict[str, Any]:
+    from boto3.dynamodb.types import TypeSerializer  # noqa: PLC0415 - the functions never read the history
+
+    asked = _asked(item)
+    call = asked.setdefault("call", {})
+    if call.get("to") == thing:
+        call["to"] = pseudonym
+    if item["thing"]["S"] != thing:
+        return {**item, "asked": TypeSerializer().serialize(asked)}
+    call["note"] = ""
+    own = {"thing": {"S": pseudonym}, "name": {"S": pseudonym}}
+    return {**item, **own, "asked": TypeSerializer().serialize(asked)}
+
+
+def _replace(client: "DynamoDBClient", table: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Both or neither: a row that is there twice would count twice."""
+    key = {name: old[name] for name in ("thing", "since")}
+    work: list[Any] = [{"Put": {"TableName": table, "Item": new}}]
+    if any(new[name] != value for name, value in key.items()):
+        work.append({"Delete": {"TableName": table, "Key": key}})
+    client.transact_write_items(TransactItems=work)
+
+
 def _items(client: "DynamoDBClient", table: str) -> Iterator[dict[str, Any]]:
     for page in client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True):
         yield from page["Items"]
 
 
-def _row(item: dict[str, Any]) -> dict[str, Any]:
+def _asked(item: dict[str, Any]) -> JsonObject:
     from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 - the functions never read the history
 
     asked = TypeDeserializer().deserialize(item["asked"])
     if isinstance(asked, str):  # a rule's action writes an object as a map, or as text
         asked = json.loads(asked)
+    plain: JsonObject = _plain(asked)
+    return plain
+
+
+def _row(item: dict[str, Any]) -> dict[str, Any]:
     reported = {"name": item.get("name", {}).get("S", "")}
-    staff = Staff.read(Shadow(desired=_plain(asked), reported=reported))
+    staff = Staff.read(Shadow(desired=_asked(item), reported=reported))
     state, call = staff.asked, staff.call
     return {
         "at": state.since,

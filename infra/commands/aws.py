@@ -20,6 +20,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "CallingSeconds": "STAFFCALL_CALLING_SECONDS",
     "RunningSeconds": "STAFFCALL_RUNNING_SECONDS",
     "QuietSeconds": "STAFFCALL_QUIET_SECONDS",
+    "HistoryDays": "STAFFCALL_HISTORY_DAYS",
     "Lang": "STAFFCALL_LANG",
     "SlackChannel": "SLACK_CHANNEL",
     "SlackApiUrl": "SLACK_API_URL",
@@ -65,7 +66,9 @@ def _at_endpoint(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--alarm-email", metavar="ADDRESS", help="Who is told of an alarm, by e-mail.")
 @click.option("--domain", metavar="NAME", help="The kiosk's own domain name; with --certificate.")
 @click.option("--certificate", metavar="ARN", help="Of that name, from ACM in us-east-1.")
-@click.option("--history-days", type=click.IntRange(1), help="How long calls stay on record.")
+@click.option(
+    "--history-days", type=click.IntRange(1), help="How long calls stay on record [STAFFCALL_HISTORY_DAYS]."
+)
 @click.option("--log-days", type=click.IntRange(1), help="How long logs are kept, as CloudWatch allows.")
 @_at_endpoint
 def deploy(here: Here, **options: Any) -> None:

@@ -8,7 +8,8 @@ from typing import Final
 
 import click
 
-from infra.commands.here import Here, refusals
+from infra.commands.here import Here
+from infra.commands.history import on_record
 from infra.commands.table import moment, show
 from shadows.shadow import JsonObject
 from shadows.staff import UNANSWERED, End, StaffState
@@ -84,22 +85,12 @@ def _tell(call: Told, row: JsonObject) -> None:
 @click.pass_obj
 def report(here: Here) -> None:
     """Show response times and missed calls, per person and overall, and the last calls."""
-    told = calls(_history(here))
+    told = calls(on_record(here)["rows"])
     columns = ("staff", "calls", "answered", "missed", "median s", "90% within s")
     show(columns, [*_people(told), _overall(told)], title="Response times")
     click.echo()
     columns = ("at", "booth", "asked", "answered by", "after s", "outcome")
     show(columns, [_line(call) for call in told[-LAST_CALLS:]], title="Last calls")
-
-
-def _history(here: Here) -> Iterable[JsonObject]:
-    if not here.on_aws:
-        rows: list[JsonObject] = here.ask("/admin/api/history", "admin")["rows"]
-        return rows
-    from infra.aws.tables import history  # noqa: PLC0415
-
-    with refusals():
-        return history(here.account.client("dynamodb"), here.outputs["HistoryTable"])
 
 
 def _people(told: list[Told]) -> list[tuple[str, ...]]:

@@ -8,6 +8,7 @@ from typing import Final
 
 import click
 
+from infra.commands import history
 from infra.commands.here import Here
 from infra.commands.progress import told
 from infra.commands.table import moment, plain, show
@@ -21,7 +22,7 @@ COLUMNS: Final = ("id", "name", "role", "slack", "phone", "backup", "booth")
 
 @click.group()
 def staff() -> None:
-    """Staff: add, list, show, remove, import; away and back."""
+    """Staff: add, list, show, remove, erase, import; away and back."""
 
 
 @staff.command()
@@ -57,13 +58,24 @@ def show_(here: Here, id: str) -> None:
 
 @staff.command()
 @click.argument("id")
+@click.option("--erase", "erased", is_flag=True, help="And take their name and notes out of the history.")
 @click.pass_obj
-def remove(here: Here, id: str) -> None:
-    """Remove somebody; a call in progress is handed over first."""
+def remove(here: Here, id: str, erased: bool) -> None:
+    """Remove somebody; a call in progress is handed over first. What happened stays on record."""
     bereft = registry.remove_staff(here.place, id)
     click.echo(f"staff {id}: removed")
     for warning in _warnings(id, bereft):
         click.echo(warning, err=True)
+    if erased:
+        _erase(here, id)
+
+
+@staff.command()
+@click.argument("id")
+@click.pass_obj
+def erase(here: Here, id: str) -> None:
+    """Take somebody who was removed out of the history: name, id and notes. The statistics stay as they are."""
+    _erase(here, id)
 
 
 @staff.command("import")
@@ -94,6 +106,10 @@ def away(here: Here, id: str) -> None:
 def back(here: Here, id: str) -> None:
     """Have somebody take calls again."""
     _answer(here, id, CallEvent.BACK, StaffState.IDLE)
+
+
+def _erase(here: Here, id: str) -> None:
+    click.echo(f"staff {id}: on record as {history.erase(here, id)} from now on")
 
 
 def said(done: Done, what: str) -> None:

@@ -1,51 +1,210 @@
-"""What happened, on record: one row a transition, written in the same commit as the transition itself."""
+"""What happened, on record: each transition, in the same commit as itself, and each attempt to tell somebody of it.
 
+Rows are only ever added, until they are as old as they may get; and a person's name can be taken out of them.
+"""
+
+import logging
 import sqlite3
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Any, Final
 
+from infra.local.store import Store
+from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadow
 from shadows.staff import Staff
+from shadows.telling import Attempt
 
-TABLE: Final = """
-CREATE TABLE IF NOT EXISTS history (
-    n INTEGER PRIMARY KEY, at INTEGER NOT NULL, thing TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL,
-    why TEXT NOT NULL, since INTEGER NOT NULL, call TEXT NOT NULL, booth TEXT NOT NULL, click TEXT NOT NULL,
-    count INTEGER NOT NULL, "end" TEXT NOT NULL, "to" TEXT NOT NULL, note TEXT NOT NULL
-) STRICT;
-"""
+log = logging.getLogger(__name__)
+
+MOST: Final = 10_000
+A_DAY_MS: Final = 86_400_000
+PRUNED_AT_ONCE: Final = 500  # so few that a press in between does not wait
+SCHEMA: Final = (
+    """CREATE TABLE IF NOT EXISTS history (
+        n INTEGER PRIMARY KEY, at INTEGER NOT NULL, thing TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL,
+        why TEXT NOT NULL, since INTEGER NOT NULL, call TEXT NOT NULL, booth TEXT NOT NULL, click TEXT NOT NULL,
+        count INTEGER NOT NULL, "end" TEXT NOT NULL, "to" TEXT NOT NULL, note TEXT NOT NULL
+    ) STRICT""",
+    "CREATE INDEX IF NOT EXISTS history_of ON history (thing, call, since)",
+    """CREATE TABLE IF NOT EXISTS deliveries (
+        n INTEGER PRIMARY KEY, at INTEGER NOT NULL, thing TEXT NOT NULL, call TEXT NOT NULL, state TEXT NOT NULL,
+        since INTEGER NOT NULL, kind TEXT NOT NULL, count INTEGER NOT NULL, outcome TEXT NOT NULL,
+        reason TEXT NOT NULL, took_ms INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX IF NOT EXISTS deliveries_of ON deliveries (thing, call)",
+    # A data folder may be older than what is recorded now.
+    "CREATE TABLE IF NOT EXISTS records (began INTEGER NOT NULL) STRICT",
+)
+TABLES: Final = ("history", "deliveries")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which rows: those after ``since`` (ms since 1970), of one thing, of one booth's calls; "" for all."""
+
+    since: int = 0
+    thing: str = ""
+    booth: str = ""
+
+
+def prepare(db: sqlite3.Connection, now: int) -> None:
+    """Make the tables, or bring those of an older version up to date."""
+    for statement in SCHEMA:
+        db.execute(statement)
+    if "key" not in {column[1] for column in db.execute("PRAGMA table_info(history)")}:
+        db.execute("ALTER TABLE history ADD COLUMN key TEXT NOT NULL DEFAULT ''")
+    db.execute("INSERT INTO records SELECT ? WHERE NOT EXISTS (SELECT 1 FROM records)", (now,))
 
 
 def remember(
     db: sqlite3.Connection, now: int, thing: str, previous: JsonObject | None, current: JsonObject
 ) -> None:
-    """Write down what a change of a staff shadow asks of a person; other things and our book-keeping are no history."""
+    """Write down what a change of a staff shadow asks of a person; other things and our book-keeping are no history.
+
+    ``key`` is that of the event that made it (see ``seen``); "" if there was none.
+    """
     if not thing.startswith("staff-"):
         return
     before, after = _staff(previous or {}), _staff(current)
     if after.asked == before.asked:
         return
     asked, call = after.asked, after.call
-    row = (
-        now,
-        thing,
-        after.name,
-        asked.state,
-        asked.why,
-        asked.since,
-        call.id,
-        call.booth,
-        call.click,
-        call.count,
-    )
+    key = after.seen[-1] if after.seen[-1:] != before.seen[-1:] else ""
+    row = (now, thing, after.name, asked.state, asked.why, asked.since, call.id, call.booth, call.click)
     db.execute(
-        "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*row, call.end, call.to, call.note),
+        "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*row, call.count, call.end, call.to, call.note, key),
     )
 
 
-def rows(db: sqlite3.Connection, *, since: int = 0, most: int = 10_000) -> list[dict[str, Any]]:
-    """The last transitions after ``since`` (ms since 1970), oldest first."""
-    found = db.execute("SELECT * FROM history WHERE at > ? ORDER BY n DESC LIMIT ?", (since, most))
+def note(db: sqlite3.Connection, now: int, attempt: Attempt) -> None:
+    """Write down what became of one attempt to tell somebody."""
+    asked = attempt.asked
+    what = (attempt.thing, asked.call.id, asked.state, asked.since, attempt.kind or "", asked.call.count)
+    db.execute(
+        "INSERT INTO deliveries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (now, *what, attempt.outcome, attempt.reason, attempt.took_ms),
+    )
+
+
+def noting(store: Store, clock: Callable[[], int]) -> Callable[[Attempt], None]:
+    """A function that writes attempts down, and waits for nothing: what is written after it is durable after it."""
+
+    def written(done: "Future[None]") -> None:
+        if error := done.exception():
+            log.error("An attempt to tell somebody is not on record: %s", error)
+
+    def noted(attempt: Attempt) -> None:
+        now = clock()
+        store.submit(lambda db: note(db, now, attempt)).add_done_callback(written)
+
+    return noted
+
+
+def rows(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:
+    """The last transitions, oldest first, at most ``MOST``."""
+    return _found(
+        db,
+        "SELECT * FROM history WHERE at > :since AND (:thing = '' OR thing = :thing) "
+        "AND (:booth = '' OR booth = :booth) ORDER BY n DESC LIMIT :most",
+        wanted,
+    )
+
+
+def deliveries(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:
+    """The last attempts, oldest first, at most ``MOST``."""
+    return _found(
+        db,
+        "SELECT * FROM deliveries WHERE at > :since AND (:thing = '' OR thing = :thing) "
+        "AND (:booth = '' OR call IN (SELECT call FROM history WHERE booth = :booth)) "
+        "ORDER BY n DESC LIMIT :most",
+        wanted,
+    )
+
+
+def records(db: sqlite3.Connection, wanted: Wanted) -> JsonObject:
+    """``{"rows", "deliveries", "complete"}``: transitions and attempts, and whether these are all of them."""
+    found = {"rows": rows(db, wanted), "deliveries": deliveries(db, wanted)}
+    return {**found, "complete": all(len(each) < MOST for each in found.values())}
+
+
+def erase(db: sqlite3.Connection, thing: str) -> str:
+    """Take a person out of all rows; what happened stays, of somebody whom the pseudonym does not name.
+
+    Raises:
+        Rejected: 404, if nothing is on record of them.
+    """
+    known = db.execute(
+        'SELECT 1 FROM history WHERE ? IN (thing, "to") UNION SELECT 1 FROM deliveries WHERE thing = ?',
+        (thing, thing),
+    )
+    if known.fetchone() is None:
+        raise Rejected(404, f"id: nothing is on record of staff {thing.removeprefix('staff-')}")
+    (last,) = db.execute(
+        "SELECT MAX(CAST(substr(thing, 8) AS INTEGER)) FROM history WHERE thing GLOB 'erased-[0-9]*'"
+    ).fetchone()
+    pseudonym = f"erased-{(last or 0) + 1}"
+    db.execute(
+        "UPDATE history SET thing = :new, name = :new, note = '', key = '' WHERE thing = :old",
+        {"new": pseudonym, "old": thing},
+    )
+    db.execute('UPDATE history SET "to" = ? WHERE "to" = ?', (pseudonym, thing))
+    db.execute("UPDATE deliveries SET thing = ? WHERE thing = ?", (pseudonym, thing))
+    return pseudonym
+
+
+def prune(db: sqlite3.Connection, table: str, before: int) -> int:
+    """Delete some of the rows that are older; the answer is how many these were. Rows are in the order of time."""
+    oldest = f"SELECT n, at FROM {table} ORDER BY n LIMIT ?"  # noqa: S608 - one of our own two names
+    done = db.execute(
+        f"DELETE FROM {table} WHERE n IN (SELECT n FROM ({oldest}) WHERE at < ?)",  # noqa: S608
+        (PRUNED_AT_ONCE, before),
+    )
+    return done.rowcount
+
+
+class Retention:
+    """Forgets what is older than so many days: at the start, and from then on once a day."""
+
+    def __init__(self, store: Store, clock: Callable[[], int], days: int) -> None:
+        self._store, self._clock, self._days = store, clock, days
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="retention")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._prune()
+            except Rejected as no:
+                log.warning("The history cannot be shortened now, but tomorrow: %s", no)
+            if self._stopping.wait(A_DAY_MS / 1000):
+                return
+
+    def _prune(self) -> None:
+        before = self._clock() - self._days * A_DAY_MS
+        for table in TABLES:
+            while not self._stopping.is_set() and self._store.run(lambda db, t=table: prune(db, t, before)):  # type: ignore[misc]
+                pass
+
+
+def _found(db: sqlite3.Connection, query: str, wanted: Wanted) -> list[JsonObject]:
+    given: dict[str, Any] = {
+        "since": wanted.since,
+        "thing": wanted.thing,
+        "booth": wanted.booth,
+        "most": MOST,
+    }
+    found = db.execute(query, given)
     names = [column[0] for column in found.description]
     return [dict(zip(names, row, strict=True)) for row in reversed(found.fetchall())]
 

@@ -46,6 +46,7 @@ class Store:
     """
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._lock, self._db = _opened(path)
         self._jobs: list[_Job] = []
         self._closed = False
@@ -74,6 +75,13 @@ class Store:
         """Have ``work`` done, and wait until it is durable."""
         self.refuse_to_wait_here()
         return self.submit(work).result()
+
+    def reader(self) -> sqlite3.Connection:
+        """A connection of one's own that only reads, and waits for no writer; to be closed before the store is."""
+        uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        return sqlite3.connect(
+            uri, uri=True, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False
+        )
 
     def refuse_to_wait_here(self) -> None:
         """Raise RuntimeError on the writer's thread: it would wait for itself for ever."""

@@ -12,6 +12,8 @@ export interface Shadow {
   readonly version: number;
   readonly reported: JsonObject;
   readonly delta: JsonObject | null;
+  /** Since when this screen knows of a delta, by the server's clock in milliseconds; 0 while there is none. */
+  readonly deltaSince: number;
   /** False from a reconnect until the service has answered again: shown, but greyed. */
   readonly fresh: boolean;
 }
@@ -56,11 +58,16 @@ export function heard(topic: string, payload: string): Heard | null {
  */
 export function settled(known: Shadow | undefined, news: Exclude<Heard, { kind: "refused" }>): Shadow | undefined {
   if (news.kind === "document") {
-    return known && known.version > news.shadow.version ? known : news.shadow;
+    return known && known.version > news.shadow.version ? known : dated(news.shadow, known, news.at);
   }
   if (!known || known.version >= news.version) return known;
-  return { ...known, version: news.version, delta: news.delta };
+  return dated({ ...known, version: news.version, delta: news.delta }, known, news.at);
 }
+
+const dated = (shadow: Shadow, known: Shadow | undefined, at: number): Shadow => ({
+  ...shadow,
+  deltaSince: shadow.delta === null ? 0 : known?.deltaSince || at * 1000,
+});
 
 /** The same shadow after the link broke: whatever comes next is newer. */
 export const forgotten = (known: Shadow): Shadow => ({ ...known, version: -1, fresh: false });
@@ -102,7 +109,12 @@ function documented(thing: string, at: number, raw: JsonObject): Heard | null {
   const reported = object(state["reported"]);
   // update/documents carries no delta, and a get need not: it follows from the two halves
   const delta = differing(object(state["desired"]), reported) as JsonObject | undefined;
-  return { kind: "document", thing, at, shadow: { version, reported, delta: delta ?? null, fresh: true } };
+  return {
+    kind: "document",
+    thing,
+    at,
+    shadow: { version, reported, delta: delta ?? null, deltaSince: 0, fresh: true },
+  };
 }
 
 function parsed(payload: string): JsonObject | null {

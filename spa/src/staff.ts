@@ -33,6 +33,10 @@ export interface Person {
   readonly waiting: readonly string[];
   /** False while Slack has not been told of the latest change. */
   readonly told: boolean;
+  /** Since when it has not, milliseconds since 1970; 0 if it has. */
+  readonly untoldSince: number;
+  /** Slack does not take the message about this call until somebody has mended something. */
+  readonly refused: boolean;
   /** False while the answer to this screen's question is still out. */
   readonly fresh: boolean;
 }
@@ -40,11 +44,12 @@ export interface Person {
 /**
  * What a tile says at one booth. Beyond the states of the person:
  * `elsewhere`, with another booth's call; `queued`, the same, and this booth's call is next;
- * `passed`, somebody else has the call now; `nobody`, it ended with nobody left to ask.
+ * `passed`, somebody else has the call now; `nobody`, it ended with nobody left to ask;
+ * `unreached`, they are called, and Slack does not take the message.
  */
-export type Look = State | "elsewhere" | "queued" | "passed" | "nobody";
+export type Look = State | "elsewhere" | "queued" | "passed" | "nobody" | "unreached";
 
-export type Icon = "button" | "bell" | "walk" | "moon" | "hourglass" | "arrow" | "desk";
+export type Icon = "button" | "bell" | "walk" | "moon" | "hourglass" | "arrow" | "desk" | "silence";
 
 /** Shape and tone of each look; the words are in words.ts. */
 export const LOOKS: Record<Look, { icon: Icon; tone: "calm" | "urgent" | "good" | "muted" | "busy" | "alert" }> = {
@@ -56,13 +61,18 @@ export const LOOKS: Record<Look, { icon: Icon; tone: "calm" | "urgent" | "good" 
   queued: { icon: "hourglass", tone: "urgent" },
   passed: { icon: "arrow", tone: "busy" },
   nobody: { icon: "desk", tone: "alert" },
+  unreached: { icon: "silence", tone: "alert" },
 };
 
 export const END_SHOWN_MS = 30_000;
+/** A message that is under way for longer than this has not reached anybody, as far as a visitor can wait. */
+export const UNTOLD_MS = 10_000;
 
 /** Read a staff shadow. What is missing or nonsense becomes its empty value, an unknown state is idle. */
 export function person(thing: string, shadow: Shadow): Person {
   const now = shown(shadow);
+  const telling = object(now["telling"]);
+  const told = shadow.delta === null;
   return {
     thing,
     name: text(now["name"], 80) || thing.replace(/^staff-/, ""),
@@ -72,7 +82,9 @@ export function person(thing: string, shadow: Shadow): Person {
     why: text(now["why"], 16),
     call: call(now["call"]),
     waiting: list(now["waiting"]).map((each) => call(each).booth),
-    told: shadow.delta === null,
+    told,
+    untoldSince: told ? 0 : whole(shadow.delta["since"]) || shadow.deltaSince,
+    refused: !told && text(telling["failed"], 80) !== "" && whole(telling["since"]) === whole(now["since"]),
     fresh: shadow.fresh,
   };
 }
@@ -99,6 +111,7 @@ export const serves = ({ state, call }: Person, booth: string) => BUSY.has(state
 export function look(person: Person, booth: string, now: number): Look {
   const { state, call } = person;
   if (BUSY.has(state) && call.booth !== booth) return person.waiting.includes(booth) ? "queued" : "elsewhere";
+  if (state === "calling" && isUnreached(person, now)) return "unreached";
   if (BUSY.has(state) || call.booth !== booth || !endedJustNow(person, now)) return state;
   if (call.to) return "passed";
   return UNANSWERED.has(call.end) ? "nobody" : state;
@@ -125,9 +138,12 @@ export const bubble = ({ call }: Person, look: Look) => (look === "running" ? ca
 /** What the person does here, where the tile has not more to say than that. */
 export const role = (person: Person, look: Look) => (WORDY.has(look) || bubble(person, look) ? "" : person.role);
 
-const WORDY: ReadonlySet<Look> = new Set(["queued", "passed", "nobody"]);
+const WORDY: ReadonlySet<Look> = new Set(["queued", "passed", "nobody", "unreached"]);
 const BUSY: ReadonlySet<State> = new Set(["calling", "running"]);
 const UNANSWERED: ReadonlySet<End> = new Set(["missed", "refused", "unavailable"]);
+
+const isUnreached = ({ told, untoldSince, refused }: Person, now: number) =>
+  !told && (refused || now - untoldSince > UNTOLD_MS);
 
 function endedJustNow({ state, why, since, call }: Person, now: number): boolean {
   // coming back, and going away with nobody waiting, leave the end of an older call in the shadow

@@ -30,6 +30,7 @@ const en: Words = {
     queued: "Busy elsewhere. Your call is waiting",
     passed: "Passed on",
     nobody: "Nobody could be reached. Please ask at the desk",
+    unreached: "Slack unreachable, please ask at the desk",
   },
   short: {
     idle: "Ready",
@@ -40,6 +41,7 @@ const en: Words = {
     queued: "Busy, you wait",
     passed: "Passed on",
     nobody: "Ask at the desk",
+    unreached: "Ask at the desk",
   },
   ending: {
     "": "",
@@ -73,6 +75,7 @@ const ja: Words = {
     queued: "ほかの窓口で対応中。順番にうかがいます",
     passed: "引き継ぎました",
     nobody: "担当者につながりません。受付でおたずねください",
+    unreached: "Slackにつながりません。受付でおたずねください",
   },
   short: {
     idle: "呼び出せます",
@@ -83,6 +86,7 @@ const ja: Words = {
     queued: "順番待ち",
     passed: "引き継ぎ",
     nobody: "受付へどうぞ",
+    unreached: "受付へどうぞ",
   },
   ending: {
     "": "",

@@ -78,6 +78,27 @@ it("counts the presses", async () => {
   expect(tile("alice").text()).toContain("pressed 3 times");
 });
 
+it.each([
+  ["en", "Slack unreachable, please ask at the desk"],
+  ["ja", "Slackにつながりません。受付でおたずねください"],
+] as const)("sends a visitor to the desk in %s while Slack is not reached", async (language, words) => {
+  const { say, server } = await front(language);
+  const calling = { ...told("Alice", asked("idle", { since: T0 - 5000 }), 2), desired: asked("calling") };
+  await say(...documents("staff-alice", calling));
+  expect(tile("alice").text()).not.toContain(words);
+  await seconds(12, server);
+  expect(tile("alice").text()).toContain(words);
+  expect(tile("alice").attributes()).toMatchObject({ "data-state": "calling", "data-told": "false" });
+  expect(app.find("[aria-live]").text()).toContain(words);
+  await say(...documents("staff-alice", told("Alice", asked("calling"), 3)));
+  expect(tile("alice").text()).not.toContain(words);
+
+  const refused = { since: T0, count: 1, at: T0, failed: "channel_is_archived" };
+  const again = { ...calling, version: 4, reported: { ...calling.reported, telling: refused } };
+  await say(...documents("staff-alice", again));
+  expect(tile("alice").text()).toContain(words);
+});
+
 it("shows for 30 s that nobody could be reached", async () => {
   const { say, server } = await front();
   await say(

@@ -114,6 +114,19 @@ describe("what is believed", () => {
     expect(shown(shadow)).toMatchObject({ state: "running", call: { note: "" } });
   });
 
+  it("has a delta since it was first heard of, until there is none", () => {
+    const late = (message: Message, at: number): Message => [
+      message[0],
+      JSON.stringify({ ...(JSON.parse(message[1]) as object), timestamp: at }),
+    ];
+    const known = after(got("staff-a", idle), late(delta("staff-a", 6, { state: "calling" }), 100));
+    expect(known.deltaSince).toBe(100_000);
+    const again = settled(known, news(late(documents("staff-a", { ...calling, version: 7 }), 105)));
+    expect(again?.deltaSince).toBe(100_000);
+    expect(settled(again, news(got("staff-a", { ...idle, version: 8 })))?.deltaSince).toBe(0);
+    expect(settled(forgotten(known), news(late(got("staff-a", calling), 200)))?.deltaSince).toBe(100_000);
+  });
+
   it("is no delta alone", () => {
     expect(after(delta("staff-a", 6, { state: "calling" }))).toBeUndefined();
   });

@@ -84,6 +84,45 @@ describe("a look", () => {
     }
   });
 
+  describe("of somebody who is called and not told", () => {
+    const untold = (reported: JsonObject = {}, four: JsonObject = asked("calling")) => {
+      const halves = told("Alice", asked("idle", { since: T0 - 60_000 }));
+      return read({ ...halves, desired: four, reported: { ...halves.reported, ...reported } });
+    };
+    const refusal = { since: T0, count: 1, at: T0 + 300, failed: "no_service" };
+
+    it("says after 10 s that Slack is not reached", () => {
+      expect(look(untold(), "main", T0 + 10_000)).toBe("calling");
+      expect(look(untold(), "main", T0 + 10_001)).toBe("unreached");
+      expect(look(read(told("Alice", asked("calling"))), "main", T0 + 60_000)).toBe("calling");
+    });
+
+    it("says so at once where Slack refuses the message for good", () => {
+      expect(look(untold({ telling: refusal }), "main", T0 + 300)).toBe("unreached");
+      expect(look(untold({ telling: { ...refusal, failed: null } }), "main", T0 + 300)).toBe("calling");
+      expect(look(untold({ telling: { ...refusal, failed: 7 } }), "main", T0 + 300)).toBe("calling");
+    });
+
+    it("does not take the refusal of an older call for this one's", () => {
+      expect(look(untold({ telling: { ...refusal, since: T0 - 60_000 } }), "main", T0 + 300)).toBe("calling");
+      expect(look(read(told("Alice", asked("calling"))), "main", T0)).toBe("calling");
+    });
+
+    it("says so of one more press that is not told, from when that was heard of", () => {
+      const halves = told("Alice", asked("calling"));
+      const again = { ...halves, desired: asked("calling", { call: call({ count: 2 }) }) };
+      const known = person("staff-a", { ...shadowOf(again), deltaSince: T0 + 30_000 });
+      expect(look(known, "main", T0 + 40_000)).toBe("calling");
+      expect(look(known, "main", T0 + 40_001)).toBe("unreached");
+    });
+
+    it("says nothing of that elsewhere, or once they are on the way", () => {
+      const other = asked("calling", { call: call({ booth: "other" }) });
+      expect(look(untold({ telling: refusal }, other), "main", T0 + 60_000)).toBe("elsewhere");
+      expect(look(untold({ telling: refusal }, asked("running")), "main", T0 + 60_000)).toBe("running");
+    });
+  });
+
   it("has a shape and a tone of its own where it must be told apart", () => {
     const faces = Object.values(LOOKS).map(({ icon, tone }) => `${icon} ${tone}`);
     expect(new Set(faces).size).toBe(faces.length);
