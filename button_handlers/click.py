@@ -32,9 +32,18 @@ class Click:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
-    """A message that is no press: health, status, a timer. It never starts a call."""
+    """A message that is no press: health, status, a timer. It never starts a call; it says that its button lives.
 
+    Attributes:
+        reason: why it is none.
+        beats: whether such messages come at regular times.
+        battery: charge left, 0.0 to 1.0; None if it does not say.
+    """
+
+    button: str
     reason: str
+    beats: bool = True
+    battery: float | None = None
 
 
 def document_of(body: bytes) -> JsonObject:

@@ -3,26 +3,31 @@
 from collections.abc import Mapping
 from contextlib import suppress
 
-from button_handlers.click import Click, battery_of, button_of, click_of, press_id_of
+from button_handlers.click import Click, Ignored, battery_of, button_of, click_of, press_id_of
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 
 
-def from_document(document: JsonObject) -> Click:
+def from_document(document: JsonObject) -> Click | Ignored:
     """Read ``{"button": id, "click": "SINGLE" | "DOUBLE" | "LONG", "id"?: text, "battery"?: 0 to 1}``.
+
+    A battery without a click, ``{"button": id, "battery": 0 to 1}``, is how such a button says that it lives.
 
     Raises:
         Rejected: 400, for a field that is missing or none of these.
     """
+    button, battery = button_of(document, "button"), battery_of(document, "battery")
+    if battery is not None and "click" not in document:
+        return Ignored(button=button, reason="battery: no click beside it, no press", battery=battery)
     return Click(
-        button=button_of(document, "button"),
+        button=button,
         type=click_of(document, "click"),
-        battery=battery_of(document, "battery"),
+        battery=battery,
         id=press_id_of(document, "id"),
     )
 
 
-def from_topic(button: str, document: JsonObject) -> Click:
+def from_topic(button: str, document: JsonObject) -> Click | Ignored:
     """The same, published to ``staffcall/buttons/<button>/press``: the body may name the button, but no other.
 
     Raises:
@@ -34,7 +39,7 @@ def from_topic(button: str, document: JsonObject) -> Click:
     return from_document({**document, "button": button})
 
 
-def from_query(query: Mapping[str, str]) -> Click:
+def from_query(query: Mapping[str, str]) -> Click | Ignored:
     """The same as ``?button=…&click=…``, for a Shelly and whatever else can only call a URL.
 
     Raises:

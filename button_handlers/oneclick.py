@@ -22,7 +22,10 @@ def from_event(event: JsonObject) -> Click | Ignored:
     happened, device = _part(event, "deviceEvent"), _part(event, "deviceInfo")
     if "buttonClicked" not in happened:
         return Ignored(
-            reason=f"{', '.join(sorted(happened)) or 'nothing'}: a message of the device, no press"
+            button=button_of(device, "deviceId"),
+            reason=f"{', '.join(sorted(happened)) or 'nothing'}: a message of the device, no press",
+            beats=False,
+            battery=_left(device.get("remainingLife")),
         )
     clicked = _part(happened, "buttonClicked")
     return Click(

@@ -1,13 +1,15 @@
 """A click becomes a call: the end of every button's way in."""
 
 import logging
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from button_handlers.click import Click
-from shadows.calls import Outcome, Place, record
+from shadows.calls import Outcome, Place, read, record
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Thing
-from shadows.staff import ClickType, Key, pressed
+from shadows.staff import ClickType, Event, Key, pressed, step
+from shadows.telling import mention_for
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +23,13 @@ class Unknown(Protocol):
         """An unknown button pressed at ``at`` (ms since 1970), by this door."""
 
 
-def press(click: Click, door: str, place: Place, unknown: Unknown) -> JsonObject:
+def press(
+    click: Click,
+    door: str,
+    place: Place,
+    unknown: Unknown,
+    hurries: Callable[[str], bool] = lambda _button: False,
+) -> JsonObject:
     """Call whom this click of this button is bound to; when this returns, the call is durable.
 
     Args:
@@ -29,18 +37,22 @@ def press(click: Click, door: str, place: Place, unknown: Unknown) -> JsonObject
         door: by which door it came; the same id at another door is another press.
         place: where we run.
         unknown: is told of a button that nobody has registered.
+        hurries: counts a press of a button, and says whether it comes sooner than anybody means to press.
 
     Returns:
         ``{"thing", "state", "call", "repeat"}``: who has the call now, their state, its id, and whether this press
         was taken before.
 
     Raises:
-        Rejected: 404, for a button that is unknown, or that calls nobody; and what ``record`` refuses.
+        Rejected: 404, for a button that is unknown, or that calls nobody; 429, for one that hurries, if the press
+            would only be counted; and what ``record`` refuses.
     """
     button = _button(click, door, place, unknown)
     staff = bound(button, click.type)
     event = pressed(button.attributes.get("booth", "main"), click.type, _key(click, door), place.clock())
     try:
+        if hurries(click.button) and _only_counts(place, f"staff-{staff}", event):
+            raise Rejected(429, f"button: {click.button} presses too fast; its call stands")
         outcome = record(place, f"staff-{staff}", event)
     except Rejected as no:
         if no.code != 404:
@@ -77,6 +89,14 @@ def _button(click: Click, door: str, place: Place, unknown: Unknown) -> Thing:
         log.warning("unknown button %s pressed by %s", click.button, door)
         unknown.note(click.button, place.clock(), door)
         raise Rejected(404, f"button: {click.button} is unknown; `staffcall button add` registers it") from no
+
+
+def _only_counts(place: Place, thing: str, event: Event) -> bool:
+    """Whether a press finds the call made already, and nobody would hear of it."""
+    staff, now, quiet_s = read(place, thing), place.clock(), place.timing.quiet_s
+    if event.call is None or not staff.has_call_of(event.call.booth):
+        return False
+    return mention_for(step(staff, event, now), now, quiet_s) is mention_for(staff, now, quiet_s)
 
 
 def _key(click: Click, door: str) -> Key:

@@ -11,7 +11,9 @@ import click
 from infra.commands.aws import aws
 from infra.commands.booth import booth
 from infra.commands.button import button
+from infra.commands.doctor import doctor
 from infra.commands.here import Here
+from infra.commands.history import history
 from infra.commands.press import press
 from infra.commands.report import report
 from infra.commands.staff import staff
@@ -54,12 +56,28 @@ def staffcall(context: click.Context) -> None:
 @click.pass_obj
 def run(here: Here, demo: bool) -> None:
     """Run everything on this machine, until Ctrl-C."""
-    for number in (signal.SIGTERM, signal.SIGINT):  # until all is imported, and somebody listens for them
-        signal.signal(number, lambda *_: sys.exit(0))
+    _stop_at_once()
     settings = here.settings
     from infra.local.run import run as run_here  # noqa: PLC0415
 
     run_here(settings, demo=demo)
+
+
+@staffcall.command("shadows")
+@click.pass_obj
+def shadows_alone(here: Here) -> None:
+    """Serve AWS IoT's device shadows alone, for your own tests, until Ctrl-C."""
+    _stop_at_once()
+    settings = here.settings
+    from infra.local.shadows import run as run_here  # noqa: PLC0415
+
+    run_here(settings)
+
+
+def _stop_at_once() -> None:
+    """Until all is imported, and somebody listens for the signals."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
 
 
 def _aimed(command: click.Command, *options: click.Option) -> click.Command:
@@ -72,7 +90,7 @@ def _aimed(command: click.Command, *options: click.Option) -> click.Command:
     return command
 
 
-for command in (staff, button, booth, press, watch, report):
+for command in (staff, button, booth, press, watch, report, history, doctor):
     staffcall.add_command(_aimed(command, TARGET, STACK))
 staffcall.add_command(_aimed(aws, STACK))
 

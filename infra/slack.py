@@ -1,9 +1,9 @@
 """How people are told in Slack, as the settings say; the same in both places."""
 
 import logging
+from typing import Literal
 
 from infra.settings import Settings
-from shadows.telling import Teller
 from slack_bridge.tellers import BotTeller, WebhookTeller
 
 log = logging.getLogger(__name__)
@@ -16,11 +16,19 @@ def bot_of(settings: Settings) -> BotTeller | None:
     return BotTeller(settings.slack_bot_token, settings.slack_channel, settings.slack_api_url, settings.lang)
 
 
-def teller_of(settings: Settings, bot: BotTeller | None) -> Teller | None:
+def way_of(settings: Settings) -> Literal["bot", "webhook", ""]:
+    """By which way people are told; "" for none."""
+    if settings.slack_bot_token and settings.slack_channel:
+        return "bot"
+    return "webhook" if settings.slack_webhook_url else ""
+
+
+def teller_of(settings: Settings, bot: BotTeller | None) -> BotTeller | WebhookTeller | None:
     """Who tells people; None if no Slack is set: then calls stay untold, and the kiosk says so."""
-    if bot and settings.slack_channel:
+    way = way_of(settings)
+    if way == "bot":
         return bot
-    if settings.slack_webhook_url:
+    if way == "webhook":
         return WebhookTeller(settings.slack_webhook_url, settings.lang)
     log.warning("No Slack is set: nobody will be mentioned. README.md says how to connect one.")
     return None

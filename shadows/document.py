@@ -18,6 +18,7 @@ MAX_STATE_BYTES: Final = 8192  # of both sections as compact JSON; metadata is n
 MAX_REQUEST_BYTES: Final = (
     128 * 1024
 )  # what a publish may carry: nulls and spaces count here, not in the state
+TOO_LARGE: Final = "The payload exceeds the maximum size allowed"
 MAX_TOKEN_BYTES: Final = 64
 # AWS's quota page says 8, its error text and Greengrass say 6. What passes here must pass there: the smaller one.
 MAX_DEPTH: Final = 6
@@ -166,7 +167,7 @@ def apply(document: Document | None, request: UpdateRequest, now_s: int, *, vers
     merged = merge(document.state if document else {}, patch)
     state = {section: merged[section] for section in SECTIONS if merged.get(section)}
     if len(encode(state)) > MAX_STATE_BYTES:
-        raise Rejected(413, "The payload exceeds the maximum size allowed")
+        raise Rejected(413, TOO_LARGE)
     metadata = _restamp(state, patch, document.metadata if document else {}, now_s)
     return Document.of(state, metadata, (document.version if document else version) + 1)
 
@@ -205,7 +206,7 @@ def parse_request(payload: bytes) -> UpdateRequest:
         Rejected: 400, 413 or 415, in the words of AWS's "Device Shadow error messages".
     """
     if len(payload) > MAX_REQUEST_BYTES:
-        raise Rejected(413, "The payload exceeds the maximum size allowed")
+        raise Rejected(413, TOO_LARGE)
     request = parse_json(payload)
     if not isinstance(request, dict):
         raise Rejected(400, "Invalid JSON")

@@ -3,6 +3,7 @@
 import logging
 import selectors
 import socket
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Event, Thread
@@ -17,12 +18,14 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 from slack_bridge.doors import Answer, Services, action_answer, command_answer, event_answer
+from slack_bridge.refusals import SOCKET_MODE, refusal_of
 from slack_bridge.tellers import SILENT, retry_after_s, web_client
 
 log = logging.getLogger(__name__)
 
 LOOK_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
+MUTE_S: Final = 35.0  # slack_sdk gives up after 25 s, but never on one that has answered no ping at all
 READERS: Final[Mapping[str, Callable[[JsonObject, Services], Answer]]] = {
     "events_api": event_answer,
     "interactive": action_answer,
@@ -45,12 +48,23 @@ class SocketMode:
         app_token: ``xapp-…``, with the scope ``connections:write``.
         base_url: of the Web API (``SLACK_API_URL``); "" for Slack's own.
         services: what the doors need; ``say`` posts the answers.
+        alive: is told whenever Slack has answered a ping.
+        failed: is told why there is no connection, and what somebody has to do first; "" if it may pass.
     """
 
-    def __init__(self, app_token: str, base_url: str, services: Services) -> None:
+    def __init__(
+        self,
+        app_token: str,
+        base_url: str,
+        services: Services,
+        alive: Callable[[], None] = lambda: None,
+        failed: Callable[[str, str], None] = lambda _reason, _fix: None,
+    ) -> None:
         self._app_token = app_token
         self._base_url = base_url
         self._services = services
+        self._alive, self._failed = alive, failed
+        self._answered: tuple[object, float] = (None, 0.0)  # the last pong, and when we saw it (monotonic s)
         self._stopping = Event()
         self._thread = Thread(target=self._keep_connected, name="slack-socket")
 
@@ -81,13 +95,29 @@ class SocketMode:
         while not self._stopping.is_set():
             if not _alive(client):
                 pause, why = self._connect(client, pause)
+                if why:
+                    self._failed(why, SOCKET_MODE if refusal_of(200, why).fix else "")
                 if why and connected is not False:  # one line an outage
                     log.warning("Socket Mode is not connected, trying again: %s", why)
+            elif self._is_mute(client):
+                _disconnect(client)
             if client.is_connected() is not connected:
                 connected = client.is_connected()
                 if connected:
                     log.info("Socket Mode is connected")
             self._stopping.wait(LOOK_S if connected else pause)
+
+    def _is_mute(self, client: _Client) -> bool:
+        """Whether Slack has left our pings unanswered for so long that there is nobody."""
+        session = client.current_session
+        pong = (session, session.last_ping_pong_time) if session else (None, None)
+        seen, at = self._answered
+        if pong != seen:
+            self._answered = pong, time.monotonic()
+            if pong[1] is not None:
+                self._alive()
+            return False
+        return time.monotonic() - at > MUTE_S
 
     def _connect(self, client: _Client, pause: float) -> tuple[float, str]:
         """Try once. The answer is how long to wait before the next try, and why it failed."""
@@ -160,13 +190,18 @@ def _hang_up(client: _Client, connection: socket.socket) -> None:
     client.current_session_state.terminated = True
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)  # wakes who reads, and closing waits for that
-    client.disconnect()
+    with suppress(AttributeError):  # slack_sdk's own thread has closed it in this very moment
+        client.disconnect()
 
 
-def _close(client: _Client) -> None:
+def _disconnect(client: _Client) -> None:
     connection = client.current_session.sock if client.current_session else None
     if connection is not None:
         _hang_up(client, connection)
+
+
+def _close(client: _Client) -> None:
+    _disconnect(client)
     client.closed = True
     client.message_queue.put(None)  # wakes who waits for a message, and only looks then whether all is over
     client.close()

@@ -28,6 +28,16 @@ BOT_TOKEN: Final = "xoxb-bot-secret"
 APP_TOKEN: Final = "xapp-app-secret"
 POST_MESSAGE: Final = "/api/chat.postMessage"
 INVALID_AUTH: Final = b'{"ok": false, "error": "invalid_auth"}'
+SCOPES: Final = frozenset(
+    {"chat:write", "app_mentions:read", "users:read"}
+    | {f"{kind}:{right}" for kind in ("channels", "groups") for right in ("history", "read")}
+)
+# The scopes of which a method of the Web API needs one.
+NEEDS: Final = {
+    "conversations.info": ("channels:read", "groups:read"),
+    "conversations.members": ("channels:read", "groups:read"),
+    "users.info": ("users:read",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +79,12 @@ class FakeSlack:
     """Listens on 127.0.0.1 from ``with`` to its end.
 
     Attributes:
+        bot, scopes: who the bot's token is of, and what it allows.
+        users, channels: what it knows of each, by id, as the Web API has them; and who is in a channel.
+        page: how many members it names at once.
+        asked: the methods of the Web API that were called, in order.
+        refuses: how a method of the Web API answers, by its name, instead of what it is asked for.
+        ahead_s: by how much its clock is ahead of ours.
         posts: what it took, oldest first.
         refused: how many requests to post it did not take.
         acks: envelopes of Socket Mode that were acknowledged.
@@ -76,6 +92,15 @@ class FakeSlack:
     """
 
     def __init__(self) -> None:
+        self.bot = {"user": "callbot", "user_id": "U0CALLBOT", "bot_id": "B0CALL001"}
+        self.scopes = SCOPES
+        self.users: dict[str, dict[str, Any]] = {}
+        self.channels: dict[str, dict[str, Any]] = {}
+        self.members: dict[str, list[str]] = {}
+        self.page = 2
+        self.asked: list[str] = []
+        self.refuses: dict[str, Next] = {}
+        self.ahead_s = 0.0
         self.posts: list[Posted] = []
         self.refused = 0
         self.acks: list[dict[str, Any]] = []
@@ -83,6 +108,7 @@ class FakeSlack:
         self._next: deque[Next] = deque()
         self._always: Next | None = None
         self._sockets: list[ServerConnection] = []
+        self._frozen = False
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._ts = 0
@@ -144,6 +170,34 @@ class FakeSlack:
             else:
                 connection.socket.shutdown(socket.SHUT_RDWR)
 
+    def open_channel(self, id: str, *people: str, **more: Any) -> None:
+        """A channel with the bot and these people in it, whom it knows from now on."""
+        self.channels[id] = {
+            "id": id,
+            "name": "calls",
+            "is_member": True,
+            "is_archived": False,
+            "is_private": False,
+            **more,
+        }
+        self.members[id] = ["U0CALLBOT", *people]
+        for user in people:
+            self.users.setdefault(user, {"id": user, "deleted": False, "is_bot": False})
+
+    def freeze(self, *, frozen: bool = True) -> None:
+        """Leave every ping unanswered while the WebSockets stay open, as a network that swallows everything does."""
+        with self._lock:
+            self._frozen = frozen
+            for connection in self._sockets:
+                self._answers(connection)
+
+    def _answers(self, connection: ServerConnection) -> None:
+        """Let it send, or not."""
+        if self._frozen:
+            connection.send_data = lambda: None  # type: ignore[method-assign]
+        else:
+            vars(connection).pop("send_data", None)
+
     def wait_for(self, met: Callable[[], bool], seconds: float = 10) -> None:
         """Until something has come.
 
@@ -161,7 +215,7 @@ class FakeSlack:
         """Take or refuse a message. The answer is how, and with what body."""
         with self._lock:
             if path not in (WEBHOOK, POST_MESSAGE):
-                return self._answer_other(path, headers)
+                return self._answer_other(path, body, headers)
             how = self._next.popleft() if self._next else self._always or Next()
             if how.status != 200 or how.drop or how.body:
                 self.refused += 1
@@ -192,17 +246,50 @@ class FakeSlack:
         )
         return how, json.dumps({"ok": True, "channel": post.channel, "ts": post.ts}).encode()
 
-    def _answer_other(self, path: str, headers: dict[str, str]) -> tuple[Next, bytes]:
+    def _answer_other(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[Next, bytes]:
+        method = path.removeprefix("/api/")
+        self.asked.append(method)
+        if how := self.refuses.get(method):
+            return how, self._refusal(path, how).encode()
         if path == "/api/apps.connections.open":
             url = f"ws://127.0.0.1:{self._ws.socket.getsockname()[1]}/link/?ticket=1"
             opened = json.dumps({"ok": True, "url": url}).encode()
             return Next(), opened if _bears(headers, APP_TOKEN) else INVALID_AUTH
-        if path == "/api/auth.test":
-            return (
-                Next(),
-                b'{"ok": true, "user_id": "U0CALLBOT", "bot_id": "B0CALL001", "team_id": "T0EXPO001"}',
-            )
-        return Next(status=404), b"no_service"
+        if path == "/api/api.test":
+            return Next(), b'{"ok": true}'
+        if not path.startswith("/api/"):
+            return Next(status=404), b"no_service"
+        if not _bears(headers, BOT_TOKEN):
+            return Next(), INVALID_AUTH
+        answer = self._looked_up(method, dict(parse_qsl(body.decode(), keep_blank_values=True)))
+        return Next(), json.dumps({"ok": "error" not in answer, **answer}).encode()
+
+    def _looked_up(self, method: str, form: dict[str, str]) -> dict[str, Any]:
+        """What the methods that change nothing answer."""
+        needed = NEEDS.get(method, ())
+        if needed and self.scopes.isdisjoint(needed):
+            return {
+                "error": "missing_scope",
+                "needed": ",".join(needed),
+                "provided": ",".join(sorted(self.scopes)),
+            }
+        if method == "auth.test":
+            return {**self.bot, "team_id": "T0EXPO001"}
+        if method == "users.info":
+            user = self.users.get(form["user"])
+            return {"user": user} if user else {"error": "user_not_found"}
+        channel = self.channels.get(form.get("channel", ""))
+        if method == "conversations.info":
+            return {"channel": channel} if channel else {"error": "channel_not_found"}
+        if method == "conversations.members" and channel:
+            begin = int(form.get("cursor") or 0)
+            there = self.members[channel["id"]]
+            more = str(begin + self.page) if begin + self.page < len(there) else ""
+            return {
+                "members": there[begin : begin + self.page],
+                "response_metadata": {"next_cursor": more},
+            }
+        return {"error": "channel_not_found" if channel is None else "unknown_method"}
 
     def _take(self, post: Posted) -> Posted:
         self._ts += 1
@@ -217,6 +304,7 @@ class FakeSlack:
         connection.send(json.dumps({"type": "hello", "num_connections": 1}))
         with self._lock:
             self._sockets.append(connection)
+            self._answers(connection)
             self.connected += 1
         try:
             for message in connection:
@@ -260,6 +348,8 @@ def _handler_of(slack: FakeSlack) -> type[BaseHTTPRequestHandler]:
                 return
             self.send_response(how.status)
             self.send_header("Content-Length", str(len(answer)))
+            if self.path.startswith("/api/") and _bears(dict(self.headers.items()), BOT_TOKEN):
+                self.send_header("X-OAuth-Scopes", ",".join(sorted(slack.scopes)))
             if how.retry_after is not None:
                 self.send_header("Retry-After", how.retry_after)
             self.end_headers()
@@ -268,6 +358,9 @@ def _handler_of(slack: FakeSlack) -> type[BaseHTTPRequestHandler]:
                     return
                 self.wfile.write(each)
                 self.wfile.flush()
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(time.time() + slack.ahead_s)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing: a test speaks by failing."""

@@ -11,6 +11,8 @@ import boto3
 from botocore.config import Config
 from waitress.server import create_server
 
+from infra.local.gateway import Gateway
+from infra.local.gateway import Message as Published
 from infra.local.rest import app
 from infra.local.service import Message, ShadowService
 from infra.local.store import Store
@@ -25,7 +27,7 @@ class Rest:
     registry: Registry
     port: int = 0
     said: list[Message] = field(default_factory=list)
-    published: list[tuple[str, bytes, int, bool]] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
 
     def client(self, name: Any) -> Any:
         return boto3.client(
@@ -48,7 +50,7 @@ def rest_place(folder: Path, *, throttle: bool = False) -> Iterator[Rest]:
     place = Rest(service, Registry(store), said=said)
     for kind in ("staff", "button", "booth"):
         place.registry.create_type(kind)
-    flask = app(service, place.registry, lambda *message: place.published.append(message))
+    flask = app(service, place.registry, place.published.append, Gateway())
     server = create_server(flask, host="127.0.0.1", port=0, threads=8)
     place.port = server.effective_port
     serving = threading.Thread(target=server.run)

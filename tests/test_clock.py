@@ -113,9 +113,9 @@ def test_what_ended_while_the_machine_slept_is_over_when_it_wakes(shop: Shop, wo
 @pytest.mark.parametrize("by", [AN_HOUR, -AN_HOUR])
 def test_a_restart_after_the_clock_was_set_changes_nothing(shop: Shop, world: World, by: float) -> None:
     with_settings(shop, calling_s=4.0)
+    began = time.monotonic()
     shop.press()
     until(lambda: shop.is_told("hana"), "the report")
-    began = time.monotonic()
     shop.close()
     world.set_by = by
     shop.open()

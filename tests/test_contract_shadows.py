@@ -83,7 +83,8 @@ def test_too_much_is_413_and_nonsense_is_400(shadows: Shadows) -> None:
     for wrong in (float("nan"), "\ud800"):
         with pytest.raises(Rejected) as no:
             shadows.update("staff-hana", desired={"a": wrong})
-        assert code_of(no) == (400, "Invalid JSON")
+        # AWS was seen to say it otherwise over REST.
+        assert code_of(no) in ((400, "Invalid JSON"), (400, "Payload contains invalid json"))
     with pytest.raises(Rejected) as no:
         shadows.update("staff-hana", desired={"a": [None]})
     assert no.value.code == 400

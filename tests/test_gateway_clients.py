@@ -140,6 +140,6 @@ def test_awss_clients_log_in_with_the_name_that_they_decorate() -> None:
             mqtt.Client(bootstrap()), HOST, running.tcp, "d", username="hana", password="secret"
         )
         connection.connect().result(5)
-        with running.device("w", "$aws/events/#", login=("hana", "secret")) as watch:
+        with running.device("w", "$aws/events/presence/#", login=("hana", "secret")) as watch:
             connection.disconnect().result(5)
             assert b'"principalIdentifier": "hana"' in watch.message().payload

@@ -11,7 +11,7 @@ from infra.local.gateway.session import Outgoing, Session, Subscription, Tally
 class Taker:
     """A link that takes everything."""
 
-    version, window, max_packet, congested = 4, 3, 1000, False
+    version, window, max_packet, congested, resumed_a_second = 4, 3, 1000, False, 0
 
     def __init__(self) -> None:
         self.sent: list[bytes] = []

@@ -11,6 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
+from infra.local.gateway import Message
 from infra.local.things import ARN
 from shadows.aws import AwsShadows, AwsThings
 from shadows.errors import Rejected
@@ -172,20 +173,20 @@ def test_a_publish_is_handed_on_as_it_is(
     place: Rest, shadows: Any, topic: str, options: Any, handed: tuple[int, bool]
 ) -> None:
     shadows.publish(topic=topic, payload=b"\x00\xff", **options)
-    assert place.published == [(topic, b"\x00\xff", *handed)]
+    assert place.published == [Message(topic, b"\x00\xff", *handed)]
 
 
 def test_a_topic_may_also_come_with_plain_slashes(place: Rest) -> None:
-    assert ask(place, "POST", "/topics/a/b%20c?qos=1", b"x")[:2] == (200, {"message": "OK"})
+    assert ask(place, "POST", "/topics/a/b%20c?qos=1", b"x")[0] == 200
     assert ask(place, "POST", f"http://127.0.0.1:{place.port}/topics/a//c", b"x")[0] == 200
-    assert place.published == [("a/b c", b"x", 1, False), ("a//c", b"x", 0, False)]
+    assert place.published == [Message("a/b c", b"x", qos=1), Message("a//c", b"x")]
 
 
 def test_a_publish_to_a_request_topic_is_a_request(place: Rest, shadows: Any) -> None:
     body = b'{"state":{"desired":{"a":1}}}'
     shadows.publish(topic=f"{T}/update", qos=1, payload=body)
     assert payload(shadows.get_thing_shadow(thingName="staff-hana"))["version"] == 1
-    assert place.published == [(f"{T}/update", body, 1, False)]
+    assert place.published == [Message(f"{T}/update", body, qos=1)]
     shadows.publish(topic=f"{T}/name/x/get", payload=b"")
     assert place.said[-1][0] == f"{T}/name/x/get/rejected"  # a publish is refused on MQTT, where it was made
 
@@ -218,14 +219,14 @@ def test_nobody_may_publish_what_only_the_service_says(place: Rest, shadows: Any
 )
 def test_a_bad_publish_is_refused_by_its_field(place: Rest, path: str, field: str) -> None:
     status, answer, headers = ask(place, "POST", path, b"{}")
-    assert (status, answer["code"], headers["x-amzn-errortype"]) == (400, 400, "InvalidRequestException:")
+    assert (status, headers["x-amzn-errortype"]) == (400, "InvalidRequestException:")
     assert answer["message"].startswith(field)
     assert place.published == []
 
 
 def test_a_message_may_have_128_kilobytes_and_no_more(place: Rest, shadows: Any) -> None:
     shadows.publish(topic="a", payload=b"x" * 131072)
-    assert len(place.published[0][1]) == 131072
+    assert len(place.published[0].payload) == 131072
     with pytest.raises(ClientError) as no:
         shadows.publish(topic="a", payload=b"x" * 131073)
     assert no.value.response["ResponseMetadata"]["HTTPStatusCode"] == 413
@@ -424,7 +425,7 @@ def test_bad_input_is_400_and_names_the_field(
 )
 def test_a_wrong_verb_or_path_is_refused_cleanly(place: Rest, method: str, path: str, status: int) -> None:
     got, answer, headers = ask(place, method, path)
-    assert (got, answer["code"]) == (status, status)
+    assert (got, bool(answer["message"])) == (status, True)
     assert headers["x-amzn-errortype"].endswith("Exception:")
     assert ("allow" in headers) == (status == 405)
 
@@ -466,7 +467,7 @@ def test_a_bug_is_500_and_logged_and_the_server_goes_on(
     real = place.registry.describe
     place.registry.describe = lambda _: 1 / 0  # type: ignore[assignment, method-assign, return-value]
     status, answer, headers = ask(place, "GET", "/things/x")
-    assert (status, answer) == (500, {"code": 500, "message": "Internal service failure"})
+    assert (status, answer) == (500, {"message": "Internal service failure"})
     assert headers["x-amzn-errortype"] == "InternalFailureException:"
     assert "ZeroDivisionError" in caplog.text
     place.registry.describe = real  # type: ignore[method-assign]

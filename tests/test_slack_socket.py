@@ -201,3 +201,22 @@ def test_it_stops_before_it_was_ever_connected() -> None:
         pass
     with Bridge(gone):
         pass
+
+
+def test_a_connection_that_slack_sdk_closes_at_the_same_moment_is_opened_again(
+    slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closes, disconnect = [], socket_mode._Client.disconnect
+
+    def closed_by_the_other_thread(client: socket_mode._Client) -> None:
+        disconnect(client)
+        if not closes:
+            closes.append("")
+            raise AttributeError("'NoneType' object has no attribute 'close'")
+
+    with Bridge(slack):
+        connected(slack)
+        monkeypatch.setattr(socket_mode._Client, "disconnect", closed_by_the_other_thread)
+        slack.hang_up(politely=False)
+        connected(slack, 2)
+        assert closes

@@ -173,6 +173,7 @@ def calls_of_all_functions(here: Cloud) -> None:
 
     press("nobody")
     press("demo")
+    here.run("button", {"topic": "staffcall/buttons/demo/press", "battery": 0.5})  # it says that it lives
     says("U0HANA", "no")  # Sora is called
     here.queued()
     time.sleep(0.6)

@@ -1,5 +1,8 @@
 """``staffcall button``: which button calls whom."""
 
+import re
+from typing import Any, Final
+
 import click
 
 from infra.commands.here import Here, refusals
@@ -9,6 +12,21 @@ from shadows import registry
 from shadows.registry import Button, NewButton
 from shadows.shadow import JsonObject
 from shadows.staff import ClickType
+
+SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+class Span(click.ParamType[int]):
+    """A time such as ``90s``, ``30m``, ``24h`` or ``7d``, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """As click asks for it."""
+        read = re.fullmatch(r"([0-9]{1,7})([smhd])", str(value))
+        if not read:
+            self.fail(f"expected a number and s, m, h or d, such as 24h, got {value!r}", param, ctx)
+        return int(read[1]) * SECONDS[read[2]]
 
 
 @click.group()
@@ -24,8 +42,15 @@ def button() -> None:
 @click.option(
     "--booth", default="main", show_default=True, help="Where the button is; made if it is missing."
 )
+@click.option(
+    "--heartbeat",
+    "heartbeat_s",
+    type=Span(),
+    default="0s",
+    help="How often it says that it lives, such as 24h [else learned from its messages].",
+)
 @click.pass_obj
-def add(here: Here, /, id: str, staff: str, **more: str) -> None:
+def add(here: Here, /, id: str, staff: str, **more: Any) -> None:
     """Register a button: its serial number, its IMSI, or a name of yours."""
     new = NewButton(id=id, single=staff, **more)
     said(registry.add_button(here.place, new), f"button {id}")

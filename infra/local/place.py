@@ -1,14 +1,10 @@
 """The local place: its parts, and the wires between them."""
 
 import asyncio
-import json
 import logging
 import os
-import queue
-import re
 import socket
-import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -23,41 +19,41 @@ import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import running
 from infra.local import clock, history, unknown
+from infra.local.auditor import Auditor
 from infra.local.clock import Clock, wall_ms
 from infra.local.deliverer import Deliverer
 from infra.local.demo import furnish
-from infra.local.gateway import Client, Gateway, Message
+from infra.local.follower import Follower
+from infra.local.gateway import Client, Message
+from infra.local.health import Health
+from infra.local.history import Retention
 from infra.local.http import HttpServer
-from infra.local.rest import app as rest_app
-from infra.local.service import LocalShadows, ShadowService
+from infra.local.limits import Pace
+from infra.local.service import LocalShadows
+from infra.local.signs import PERIOD_S, Kiosks, Signs
 from infra.local.simulator import simulator
 from infra.local.store import Store
-from infra.local.things import LocalThings, Registry
+from infra.local.things import LocalThings
 from infra.local.timer import Timers
+from infra.local.twin import Loop, Twin
 from infra.local.unknown import UnknownButtons
+from infra.local.watch import KINDS, Watch
 from infra.local.web import Web
 from infra.local.web import app as web_app
 from infra.settings import Settings, Tokens
-from infra.slack import bot_of, teller_of
+from infra.slack import bot_of, teller_of, way_of
 from shadows.calls import Place, Timing
 from shadows.errors import Rejected
 from shadows.reset import restamp
-from shadows.shadow import Shadow
-from shadows.staff import Staff
+from slack_bridge.check import Asker
 from slack_bridge.flask_doors import blueprint as slack_blueprint
 from slack_bridge.socket_mode import SocketMode
-from slack_bridge.tellers import Post
+from slack_bridge.tellers import Post, web_client
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 THING_TYPES: Final = ("staff", "button", "booth")
-SHADOW_FILTERS: Final = tuple(
-    f"$aws/things/+/shadow/{name}{operation}"
-    for name in ("", "name/+/")
-    for operation in ("get", "update", "delete")
-)
-DOCUMENTS: Final = re.compile(r"\$aws/things/(staff|booth)-[^/]+/shadow/update/documents")
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 PRESSES_AT_ONCE: Final = 8
 
@@ -82,24 +78,6 @@ def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-class _Loop:
-    """An asyncio loop in a thread of its own: the gateway's."""
-
-    def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="gateway")
-        self._thread.start()
-
-    def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run on the loop, and wait for the result."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
-
-    def stop(self) -> None:
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
-        self.loop.close()
-
-
 class LocalPlace:
     """The parts of the local place, and the three wires between them.
 
@@ -118,37 +96,55 @@ class LocalPlace:
     ) -> None:
         self.settings, self.tokens, self.sockets, self.stack = settings, opened, sockets, stack
         self.names = {variable: address_of(bound) for variable, bound in sockets.items()}
-        self.loop = _Loop()
-        stack.callback(self.loop.stop)
-        users = {settings.mqtt_user: settings.mqtt_password} if settings.mqtt_user else None
-        self.gateway = Gateway(clock=wall_ms, throttle=settings.throttle, users=users)
-        self.store = store
-        for table in (clock.TABLE, history.TABLE, unknown.TABLE):
-            store.run(lambda db, table=table: db.execute(table))  # type: ignore[misc]
         self.clock = Clock()
-        self.service = ShadowService(
+        self.signs, self.kiosks = Signs(self.clock), Kiosks(self.clock)
+        loop = Loop(lambda: self.signs.alive("gateway"), PERIOD_S["gateway"])
+        stack.callback(loop.stop)
+        self.store = store
+        for table in (clock.TABLE, unknown.TABLE):
+            store.run(lambda db, table=table: db.execute(table))  # type: ignore[misc]
+        store.run(lambda db: history.prepare(db, self.clock()))
+        self.twin = Twin(
             store,
+            loop,
+            stack,
             clock=self.clock,
-            announce=self.announced,
             throttle=settings.throttle,
+            users={settings.mqtt_user: settings.mqtt_password} if settings.mqtt_user else None,
+            hear=self.announced,
             on_change=lambda db, *change: history.remember(db, wall_ms(), *change),
+            guests=self.kiosks,
         )
-        self.registry = Registry(store)
+        self.gateway = self.twin.gateway
         for name in THING_TYPES:
-            self.registry.create_type(name)
+            self.twin.registry.create_type(name)
         timing = Timing(calling_s=settings.calling_s, running_s=settings.running_s, quiet_s=settings.quiet_s)
         self.place = Place(
-            shadows=LocalShadows(self.service),
-            things=LocalThings(self.registry),
+            shadows=LocalShadows(self.twin.service),
+            things=LocalThings(self.twin.registry),
             clock=self.clock,
             timing=timing,
             wake=lambda thing: self.deliverer.wake(thing, again=True),
         )
         self.unknown = UnknownButtons(store)
         self.bot = bot_of(settings)
-        self.deliverer = Deliverer(self.place, teller_of(settings, self.bot))
-        self.timers = Timers(self.place, self.deliverer.wake)
-        self.changes: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
+        self.deliverer = Deliverer(
+            self.place, teller_of(settings, self.bot), history.noting(store, wall_ms), self.signs.alive
+        )
+        self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive)
+        self.health = Health(self.clock)
+        self.health.listen_to("slack", self.deliverer.troubles)
+        self.follower = Follower(self.place, self.timers, self.deliverer.wake, self.signs.alive)
+        self.auditor = Auditor(
+            store,
+            self.place,
+            self.deliverer,
+            self.timers,
+            self.follower,
+            days=settings.history_days,
+            found=self.health.look,
+        )
+        self.health.listen_to("audit", self.auditor.troubles)
         self.presses = ThreadPoolExecutor(PRESSES_AT_ONCE, thread_name_prefix="press")
         self.answers = ThreadPoolExecutor(1, thread_name_prefix="answer")
         self.is_ready = False
@@ -157,46 +153,8 @@ class LocalPlace:
 
     def announced(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """What the shadow service says, on its writer's thread: hand it on, and wait for nothing."""
-        self.gateway.publish_soon(Message(topic=topic, payload=payload, qos=1) for topic, payload in messages)
-        for topic, payload in messages:
-            if DOCUMENTS.fullmatch(topic):
-                self.changes.put((topic, payload))
-
-    def follow(self) -> None:
-        """Follow each change of a staff or booth shadow until there is none any more."""
-        while change := self.changes.get():
-            topic, payload = change
-            thing = topic.split("/")[2]
-            try:
-                if thing.startswith("staff-"):
-                    self._follow_staff(thing, json.loads(payload)["current"]["state"])
-                else:
-                    self._follow_booth(thing)
-            except Exception:
-                log.exception("%s: the change of a shadow was not followed; the sweep will find it", thing)
-
-    def _follow_staff(self, thing: str, state: dict[str, Any]) -> None:
-        """Set the alarm that the state needs, and wake the deliverer if the change left a delta."""
-        shadow = Shadow(desired=state.get("desired", {}), reported=state.get("reported", {}))
-        staff = Staff.read(shadow)
-        if self.timers.follow(thing, staff) and staff.untold:
-            self.deliverer.wake(thing)
-
-    def _follow_booth(self, booth: str) -> None:
-        """Set the alarms of the booth's calls anew: it may have said how long they take."""
-        for thing in self.place.things.list(type="staff"):
-            staff = Staff.read(self.place.shadows.get(thing.name))
-            if staff.has_call_of(booth.removeprefix("booth-")):
-                self.timers.follow(thing.name, staff)
-
-    async def asked(self, message: Message, _client: Client) -> None:
-        """A message on a request topic of the shadow service. PUBACK waits for the commit."""
-        try:
-            answered = self.service.handle(message.topic, message.payload)
-        except Rejected as no:
-            log.warning("%s: %s", message.topic, no)
-        else:
-            await asyncio.wrap_future(answered)
+        for message in messages:
+            self.follower.hear(*message)
 
     async def pressed(self, message: Message, _client: Client) -> None:
         """A message on a button's topic. PUBACK waits for the call to be durable."""
@@ -207,11 +165,10 @@ class LocalPlace:
         # If it raises there is no PUBACK, and the button sends it again.
         await asyncio.get_running_loop().run_in_executor(self.presses, press)
 
-    def published(self, topic: str, payload: bytes, qos: int, retain: bool) -> None:
-        """A publish over REST; the shadow service has taken what was meant for it already. A press is one here too."""
-        self.gateway.publish_soon([Message(topic=topic, payload=payload, qos=qos, retain=retain)])
-        if button_doors.is_press(topic) and not retain:
-            button_doors.on_message(topic, payload, self.button_services)
+    def published(self, message: Message) -> None:
+        """A publish over REST, which its subscribers have got already. A press is one here too."""
+        if button_doors.is_press(message.topic) and not message.retain:
+            button_doors.on_message(message.topic, message.payload, self.button_services)
 
     # --- The start
 
@@ -224,10 +181,9 @@ class LocalPlace:
         """
         if simulated:
             furnish(self.place)
-        follower = threading.Thread(target=self.follow, name="follower")
-        follower.start()
-        self.stack.callback(follower.join)
-        self.stack.callback(self.changes.put, None)
+        self.watch = self._watch(folder)
+        self.simulated = bool(simulated) and simulated in self.settings.slack_webhook_url
+        self._start(self.follower)
         self._follow_clock()
         self._start(self.timers)  # what is overdue ends first: nobody is told of a call that is over
         self.stack.callback(self.presses.shutdown)
@@ -237,11 +193,31 @@ class LocalPlace:
         self._listen_mqtt()
         self._listen_http(self._simulator(simulated) if simulated else ())
         self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator
+        self._start(self.watch)
+        self._start(self.health)
+        self._start(self.auditor)
+        self._start(Retention(self.store, wall_ms, self.settings.history_days))
         self._start_socket_mode()
         addresses = self._addresses()
         self._say_where(folder)
         self.is_ready = True
         return addresses
+
+    def _watch(self, folder: Path) -> Watch:
+        """Whoever looks after signs of life, and tells what has gone silent."""
+        settings = self.settings
+        asker = Asker(web_client(settings.slack_api_url, settings.slack_bot_token), patience_s=0)
+        watch = Watch(
+            self.place,
+            self.store,
+            folder,
+            parts=self.signs,
+            kiosks=self.kiosks,
+            ask_slack=partial(asker.ask, "auth.test") if settings.slack_bot_token else None,
+        )
+        for what in KINDS:
+            self.health.listen_to(what, partial(watch.troubles, what))
+        return watch
 
     def _follow_clock(self) -> None:
         """If the system's clock was set since we ran last, what is under way ends when it would have ended."""
@@ -258,13 +234,10 @@ class LocalPlace:
         self.stack.callback(part.stop)
 
     def _listen_mqtt(self) -> None:
-        for topic_filter in SHADOW_FILTERS:
-            self.gateway.hook(topic_filter, self.asked)
         for topic_filter in button_doors.TOPIC_FILTERS:
             self.gateway.hook(topic_filter, self.pressed)
-        self.loop.call(self.gateway.listen_tcp(self.sockets["STAFFCALL_MQTT_PORT"]))
-        self.loop.call(self.gateway.listen_websocket(self.sockets["STAFFCALL_WS_PORT"]))
-        self.stack.callback(lambda: self.loop.call(self.gateway.close()))
+        tcp, websocket = self.sockets["STAFFCALL_MQTT_PORT"], self.sockets["STAFFCALL_WS_PORT"]
+        self.twin.listen(tcp, websocket, kiosks=True)
 
     def _listen_http(self, more: tuple[Blueprint, ...]) -> None:
         web = Web(
@@ -274,11 +247,14 @@ class LocalPlace:
             admin_token=self.tokens.admin,
             ready=lambda: self.is_ready,
             counts=self.counts,
+            health=self.health,
+            signs=self.vital_signs,
             unknown_buttons=self.unknown.list,
-            history=lambda since: self.store.run(lambda db: history.rows(db, since=since)),
+            history=lambda wanted: self.store.run(lambda db: history.records(db, wanted)),
+            erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
             doors=(button_blueprint(self.button_services), slack_blueprint(self.slack_services), *more),
         )
-        rest = rest_app(self.service, self.registry, self.published)
+        rest = self.twin.rest(self.published)
         self._start(HttpServer(rest, self.sockets["STAFFCALL_AWS_PORT"], name="aws"))
         self._start(HttpServer(web_app(web), self.sockets["STAFFCALL_HTTP_PORT"], name="public"))
 
@@ -295,8 +271,15 @@ class LocalPlace:
 
     def _start_socket_mode(self) -> None:
         if self.settings.slack_app_token:
+            self.signs.begin("socket")
             self._start(
-                SocketMode(self.settings.slack_app_token, self.settings.slack_api_url, self.slack_services)
+                SocketMode(
+                    self.settings.slack_app_token,
+                    self.settings.slack_api_url,
+                    self.slack_services,
+                    alive=partial(self.signs.alive, "socket"),
+                    failed=partial(self.signs.failed, "socket"),
+                )
             )
 
     def _say_where(self, folder: Path) -> None:
@@ -310,10 +293,26 @@ class LocalPlace:
         running.write(self.settings.data, here)
         self.stack.callback(running.remove, self.settings.data)
 
+    def vital_signs(self) -> dict[str, Any]:
+        """What only this process knows of how it is, for whoever checks it."""
+        return {
+            "signs": [asdict(sign) for sign in self.watch.all()],
+            "audited": self.auditor.looks,
+            "kiosks": self.kiosks.connected(),
+            "clockOffMs": self.clock.off_ms,
+            "slack": "simulator" if self.simulated else way_of(self.settings),
+        }
+
     def counts(self) -> dict[str, float]:
         """Numbers for ``/metrics``."""
         gateway = {f"mqtt_{name}": value for name, value in asdict(self.gateway.counts()).items()}
-        return {"untold": self.deliverer.pending, "alarms": self.timers.pending, **gateway}
+        return {
+            "untold": self.deliverer.pending,
+            "alarms": self.timers.pending,
+            "audit_holes_total": self.auditor.total,
+            **gateway,
+            **self.watch.ages(),
+        }
 
     def say(self, post: Post) -> None:
         """Post an answer, one after the other: none keeps a door waiting, and a mention waits for one at most."""
@@ -328,6 +327,7 @@ class LocalPlace:
             unknown=self.unknown,
             token=self.tokens.button,
             beam_key=self.settings.soracom_beam_key,
+            hurries=Pace().too_fast if self.settings.throttle else lambda _button: False,
         )
 
     @cached_property

@@ -1,21 +1,24 @@
 """AWS's REST for boto3 ``iot`` and ``iot-data``, on one port, for this machine only.
 
 There is no sign-in: any credentials are taken. So that a web page cannot use a browser on this machine to reach it, a
-request with an Origin, or for a host that is not this machine (DNS rebinding), is refused.
+request with an Origin, or for a host that is not this machine (DNS rebinding), is refused; and so is one that a proxy
+or a tunnel brings and owns up to, for whoever is behind it is somebody else.
 """
 
+import base64
 import logging
 import re
 import uuid
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import unquote
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
+from infra.local.gateway import Kept, Message, PublishProperties
 from infra.local.service import Operation, ShadowName, ShadowService, request_of
 from infra.local.things import (
     MAX_PAGE,
@@ -27,16 +30,31 @@ from infra.local.things import (
     VersionConflict,
     arn,
 )
-from shadows.document import MAX_REQUEST_BYTES, encode, parse_json
+from shadows.document import MAX_REQUEST_BYTES, TOO_LARGE, encode, parse_json
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Thing
 
 T = TypeVar("T")
-Publish = Callable[[str, bytes, int, bool], None]
+Publish = Callable[[Message], None]
 
 LOOPBACK: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 MAX_TOPIC_BYTES: Final = 256
 MAX_SLASHES: Final = 7
+MAX_EXPIRY_S: Final = 2**32 - 1
+MAX_RETAINED_PAGE: Final = 200
+FORMATS: Final = {"UNSPECIFIED_BYTES": 0, "UTF8_DATA": 1}
+SHADOW: Final = re.compile(r"/things/[^/]+/shadow")
+REGISTRY: Final = re.compile(r"/(things|thing-types|endpoint)(/.*)?")
+# What proxies and tunnels add. To lie here one has to leave it out, which is what a program on this machine does.
+BROUGHT_BY: Final = (
+    "Forwarded",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Real-Ip",
+    "Cf-Connecting-Ip",
+    "Via",
+)
 KINDS: Final = {
     str: "a string",
     dict: "an object",
@@ -62,13 +80,27 @@ EXCEPTIONS: Final = {
 log = logging.getLogger(__name__)
 
 
-def app(service: ShadowService, registry: Registry, publish: Publish) -> Flask:
+class Retained(Protocol):
+    """The retained messages of the message broker."""
+
+    def has_room(self, message: Message) -> bool:
+        """Whether one that is to be retained can be."""
+
+    def kept(self, topic: str) -> Kept | None:
+        """That of a topic."""
+
+    def kept_after(self, topic: str, most: int) -> list[Kept]:
+        """All, in the order of their topics, from the one behind ``topic``."""
+
+
+def app(service: ShadowService, registry: Registry, publish: Publish, retained: Retained) -> Flask:
     """The WSGI application.
 
     Args:
         service: the shadows. A publish to a request topic of theirs is a request to it, made here.
         registry: the things.
-        publish: hands topic, payload, QoS and retain flag to the subscribers, and does no more.
+        publish: hands a message to the subscribers, and does no more.
+        retained: what the broker has retained.
     """
     flask = Flask(__name__, static_folder=None)
     flask.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
@@ -76,13 +108,15 @@ def app(service: ShadowService, registry: Registry, publish: Publish) -> Flask:
     flask.url_map.converters |= {"part": _Part, "rest": _Rest}
     flask.wsgi_app = _undecoded(flask.wsgi_app)  # type: ignore[assignment, method-assign]
     flask.json.sort_keys = False  # type: ignore[attr-defined]
+    flask.before_request(_name)
     flask.before_request(_guard)
     flask.after_request(_named)
     flask.register_error_handler(Rejected, _refused)
     flask.register_error_handler(HTTPException, _wrong)
     flask.register_error_handler(Exception, _crashed)
     _add_shadows(flask, service)
-    _add_topics(flask, service, publish)
+    _add_topics(flask, service, publish, retained)
+    _add_retained(flask, retained)
     _add_things(flask, registry)
     _add_types(flask, registry)
     return flask
@@ -96,7 +130,13 @@ def _add_shadows(flask: Flask, service: ShadowService) -> None:
         name = request.args.get("name")
         if name == "":
             raise Rejected(400, "name: expected a shadow's name, or none at all for the classic one, got ''")
-        return _answer(service.ask(ShadowName(thing, name or ""), operation, payload))
+        try:
+            return _answer(service.ask(ShadowName(thing, name or ""), operation, payload))
+        except Rejected as no:
+            # Over REST AWS was seen to say it so, and over MQTT as its guide does.
+            raise Rejected(
+                no.code, no.message.replace("Invalid JSON", "Payload contains invalid json")
+            ) from no
 
     @flask.get("/things/<part:thing>/shadow")
     def get_thing_shadow(thing: str) -> Response:
@@ -117,12 +157,12 @@ def _add_shadows(flask: Flask, service: ShadowService) -> None:
         return _json({"results": names[:most]} | _next(names, most) | {"timestamp": service.clock() // 1000})
 
 
-def _add_topics(flask: Flask, service: ShadowService, publish: Publish) -> None:
+def _add_topics(flask: Flask, service: ShadowService, publish: Publish, retained: Retained) -> None:
     @flask.post("/topics/<rest:topic>")
     def publish_to(topic: str) -> Response:
         qos, retain = _number("qos", 0, 1, 0), _flag("retain")
-        _check_topic(topic)
-        payload = request.get_data()
+        _check_topic("topic", topic)
+        message = Message(topic, request.get_data(), qos, retain, _properties())
         if topic.startswith("$"):
             if retain:
                 raise Rejected(400, f"retain: expected false for a reserved topic, got true for {topic}")
@@ -130,19 +170,92 @@ def _add_topics(flask: Flask, service: ShadowService, publish: Publish) -> None:
                 request_of(topic)
             except Rejected as no:
                 raise Rejected(403, f"topic: nobody may publish to {topic}") from no
-            service.handle(topic, payload).result()
-        publish(topic, payload, qos, retain)
-        return _json({"message": "OK"})
+            service.handle(topic, message.payload).result()
+        elif retain and not retained.has_room(message):
+            raise Rejected(429, f"retain: no further message can be retained; delete one first, got {topic}")
+        publish(message)
+        return _json({"message": "OK", "traceId": g.request_id})
 
 
-def _check_topic(topic: str) -> None:
+def _add_retained(flask: Flask, retained: Retained) -> None:
+    @flask.get("/retainedMessage/<rest:topic>")
+    def get_retained_message(topic: str) -> Response:
+        _check_topic("topic", topic)
+        if not (kept := retained.kept(topic)):
+            raise Rejected(404, f"No retained message exists for topic: {topic}")
+        said = kept.message.properties.user
+        user = {"userProperties": _base64(encode([{name: value} for name, value in said]))} if said else {}
+        head = {"topic": topic, "payload": _base64(kept.message.payload), "qos": kept.message.qos}
+        return _json(head | user | {"lastModifiedTime": kept.at_ms})
+
+    @flask.get("/retainedMessage")
+    def list_retained_messages() -> Response:
+        most = _number("maxResults", 1, MAX_RETAINED_PAGE, MAX_RETAINED_PAGE)
+        page = retained.kept_after(_after_topic(), most + 1)
+        topics = [kept.message.topic for kept in page]
+        return _json({"retainedTopics": list(map(_summary, page[:most]))} | _next(topics, most, _token_of))
+
+
+def _summary(kept: Kept) -> JsonObject:
+    topic, payload, qos, *_ = kept.message
+    return {"topic": topic, "payloadSize": len(payload), "qos": qos, "lastModifiedTime": kept.at_ms}
+
+
+def _check_topic(name: str, topic: str) -> None:
     if len(topic.encode()) > MAX_TOPIC_BYTES or topic.count("/") > MAX_SLASHES:
         raise Rejected(
             400,
-            f"topic: expected at most {MAX_TOPIC_BYTES} bytes and {MAX_SLASHES} slashes, got {topic[:300]!r}",
+            f"{name}: expected at most {MAX_TOPIC_BYTES} bytes and {MAX_SLASHES} slashes, got {topic[:300]!r}",
         )
     if any(char in topic for char in "+#\0\ufffd"):
-        raise Rejected(400, f"topic: expected UTF-8 without +, # and NUL, got {topic!r}")
+        raise Rejected(400, f"{name}: expected UTF-8 without +, # and NUL, got {topic!r}")
+
+
+def _properties() -> PublishProperties:
+    """What the publisher says beside the payload, for subscribers that speak MQTT 5."""
+    answer_to, expires = request.args.get("responseTopic"), "messageExpiry" in request.args
+    if answer_to is not None:
+        _check_topic("responseTopic", answer_to)
+    return PublishProperties(
+        payload_format=_payload_format(),
+        expiry_s=_number("messageExpiry", 0, MAX_EXPIRY_S, 0) if expires else None,
+        content_type=_sayable("contentType", request.args.get("contentType")),
+        response_topic=answer_to,
+        correlation=_decoded("x-amz-mqtt5-correlation-data"),
+        user=_user_properties(),
+    )
+
+
+def _payload_format() -> int | None:
+    name = request.headers.get("x-amz-mqtt5-payload-format-indicator")
+    if name is not None and name not in FORMATS:
+        raise Rejected(400, f"payloadFormatIndicator: expected {' or '.join(FORMATS)}, got {name[:200]!r}")
+    return None if name is None else FORMATS[name]
+
+
+def _user_properties() -> tuple[tuple[str, str], ...]:
+    if (coded := _decoded("x-amz-mqtt5-user-properties")) is None:
+        return ()
+    pairs = parse_json(coded)
+    if not isinstance(pairs, list) or not all(map(_is_pair, pairs)):
+        raise Rejected(
+            400, f"userProperties: expected an array of objects, each of one string, got {coded[:200]!r}"
+        )
+    said = [pair for each in pairs for pair in each.items()]
+    for word in (word for pair in said for word in pair):
+        _sayable("userProperties", word)
+    return tuple(said)
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and all(isinstance(v, str) for v in value.values())
+
+
+def _sayable(name: str, text: str | None) -> str | None:
+    """A text that MQTT can carry."""
+    if text is not None and ("\0" in text or "\ufffd" in text):
+        raise Rejected(400, f"{name}: expected UTF-8 without NUL, got {text[:200]!r}")
+    return text
 
 
 # --- iot
@@ -208,6 +321,16 @@ def _add_types(flask: Flask, registry: Registry) -> None:
         there = registry.describe_type(name)
         return _json({**_type(there), "thingTypeId": there.id})
 
+    @flask.post("/thing-types/<part:name>/deprecate")
+    def deprecate_thing_type(name: str) -> Response:
+        registry.deprecate_type(name, undo=_field(_body(), "undoDeprecate", bool) or False)
+        return _json({})
+
+    @flask.delete("/thing-types/<part:name>")
+    def delete_thing_type(name: str) -> Response:
+        registry.delete_type(name)
+        return _json({})
+
     @flask.get("/thing-types")
     def list_thing_types() -> Response:
         most = _number("maxResults", 1, MAX_PAGE, MAX_PAGE)
@@ -233,8 +356,14 @@ def _type(kind: ThingType) -> JsonObject:
             "thingTypeDescription": kind.description,
             "searchableAttributes": list(kind.searchable),
         },
-        "thingTypeMetadata": {"deprecated": False, "creationDate": kind.at},
+        "thingTypeMetadata": _lifetime(kind),
     }
+
+
+def _lifetime(kind: ThingType) -> JsonObject:
+    if kind.deprecated_at is None:
+        return {"deprecated": False, "creationDate": kind.at}
+    return {"deprecated": True, "deprecationDate": kind.deprecated_at, "creationDate": kind.at}
 
 
 def _change(body: JsonObject) -> Change:
@@ -307,6 +436,33 @@ def _after() -> str:
     return token
 
 
+def _after_topic() -> str:
+    """The topic that the page before ended with: a token hides it, for it may hold anything."""
+    token = request.args.get("nextToken", "")
+    try:
+        return base64.b64decode(token, b"-_", validate=True).decode()
+    except ValueError:
+        raise Rejected(400, f"nextToken: expected one that a page before gave, got {token[:200]!r}") from None
+
+
+def _token_of(topic: str) -> str:
+    return base64.urlsafe_b64encode(topic.encode()).decode()
+
+
+def _decoded(header: str) -> bytes | None:
+    """What a header has in base64; None if it is not there."""
+    if (text := request.headers.get(header)) is None:
+        return None
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise Rejected(400, f"{header}: expected base64, got {text[:200]!r}") from None
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
 def _flag(name: str) -> bool:
     text = request.args.get(name, "false")
     if text.lower() not in ("true", "false"):
@@ -353,9 +509,13 @@ def _answer(payload: bytes, code: int = 200) -> Response:
     return Response(payload, code, mimetype="application/json")
 
 
-def _next(names: list[str], most: int) -> JsonObject:
-    """The token of the next page is the last name of this one; the last page has none."""
-    return {"nextToken": names[most - 1]} if len(names) > most else {}
+def _next(names: list[str], most: int, token: Callable[[str], str] = str) -> JsonObject:
+    """The token of the next page is made of the last name of this one; the last page has none."""
+    return {"nextToken": token(names[most - 1])} if len(names) > most else {}
+
+
+def _name() -> None:
+    g.request_id = str(uuid.uuid4())
 
 
 def _guard() -> None:
@@ -366,10 +526,12 @@ def _guard() -> None:
         )
     if "Origin" in request.headers:
         raise Rejected(403, "Origin: expected none, web pages may not come here")
+    if brought := [name for name in BROUGHT_BY if name in request.headers]:
+        raise Rejected(403, f"{brought[0]}: expected none, nobody may come here through a proxy or a tunnel")
 
 
 def _named(response: Response) -> Response:
-    response.headers["x-amzn-RequestId"] = str(uuid.uuid4())
+    response.headers["x-amzn-RequestId"] = g.request_id
     return response
 
 
@@ -381,15 +543,23 @@ def _refused(no: Rejected) -> Response:
             name, more = "VersionConflictException", {}
         case _:
             name, more = EXCEPTIONS.get(no.code, "InternalFailureException"), {}
-    response = _json({"code": no.code, "message": no.message, **more}, no.code)
+    response = _json({**_words(no), **more}, no.code)
     response.headers["x-amzn-ErrorType"] = (
         f"{name}:"  # with a colon, as AWS does; without the header boto3 takes "code"
     )
     return response
 
 
+def _words(no: Rejected) -> JsonObject:
+    """The body of a refusal: AWS's shadows, its registry, and the rest of its data plane each have their own."""
+    if SHADOW.fullmatch(request.path):
+        return {"code": no.code, "message": no.message}
+    return {"message": no.message} | ({} if REGISTRY.fullmatch(request.path) else {"traceId": g.request_id})
+
+
 def _wrong(no: HTTPException) -> Response:
-    response = _refused(Rejected(no.code or 500, no.description or ""))
+    text = TOO_LARGE if no.code == 413 else no.description or ""
+    response = _refused(Rejected(no.code or 500, text))
     if allowed := getattr(no, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(allowed))
     return response

@@ -1,19 +1,28 @@
 """``staffcall run``: settings become a running local place, or one line that says what to change."""
 
+import importlib
 import logging
 import os
 import secrets
 import signal
 import socket
 import threading
-from contextlib import ExitStack
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from infra.local.gateway.limits import MAX_CLIENTS
 from infra.local.http import bind
 from infra.local.place import EVERYWHERE, Addresses, LocalPlace, address_of
 from infra.local.store import Store, StoreError
-from infra.settings import TOKENS_FILE, Settings, SettingsError, tokens
+from infra.settings import SHORT, TOKENS_FILE, Settings, SettingsError, guessable, tokens
+
+log = logging.getLogger(__name__)
+
+
+FILES: Final = 3 * MAX_CLIENTS  # two listeners, and the rest
 
 
 def run(settings: Settings, *, demo: bool = False) -> None:
@@ -22,16 +31,33 @@ def run(settings: Settings, *, demo: bool = False) -> None:
     Raises:
         SettingsError: one line that says what to change: a port in use, a data folder that cannot be written.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)
-    _spare_the_proxy()
+    told = prepared()
     with ExitStack() as stack:
         addresses = start(settings, stack, demo=demo)
         print(_greeting(settings, addresses, demo=demo), flush=True)  # noqa: T201 - what whoever starts it reads
-        stop.wait()
+        told.wait()
+
+
+def prepared() -> threading.Event:
+    """Make this process a server; the answer is set when it is told to stop."""
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)
+    _spare_the_proxy()
+    _take_more_files()
+    return told
+
+
+def _take_more_files() -> None:
+    """Let a full house of clients have a socket each: what a process may open at first is often 1024 files."""
+    with suppress(ImportError, OSError, ValueError):  # on Windows there is no such bound
+        resource = importlib.import_module("resource")
+        now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if 0 <= now < FILES:
+            wanted = FILES if most < 0 else min(FILES, most)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _spare_the_proxy() -> None:
@@ -46,15 +72,13 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
     Raises:
         SettingsError: as :func:`run`.
     """
-    if settings.mqtt_url:
-        raise SettingsError(
-            "STAFFCALL_MQTT_URL: an external broker cannot be attached yet; unset it to use the embedded gateway"
-        )
+    refuse_broker(settings)
     folder = settings.data / "demo" if demo else settings.data
     opened = tokens(replace(settings, data=folder))
-    store = _store(folder)
+    _warn_of_short_ones(settings)
+    store = store_in(folder)
     stack.callback(store.close)
-    sockets = _sockets(settings, stack)
+    sockets = bound(_wanted(settings), stack)
     webhook = secrets.token_urlsafe(18)
     if demo:
         settings = _with_simulator(settings, sockets["STAFFCALL_HTTP_PORT"], webhook)
@@ -63,36 +87,64 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
     )
 
 
-def _store(folder: Path) -> Store:
+def _warn_of_short_ones(settings: Settings) -> None:
+    """Say which of our secrets can be guessed: at the doors of buttons nobody is kept from trying."""
+    for variable in guessable(settings):
+        log.warning("%s: fewer than %d characters can be guessed; take more", variable, SHORT)
+
+
+def refuse_broker(settings: Settings) -> None:
+    """Raise SettingsError, if an external broker is asked for."""
+    if settings.mqtt_url:
+        raise SettingsError(
+            "STAFFCALL_MQTT_URL: an external broker cannot be attached yet; unset it to use the embedded gateway"
+        )
+
+
+def store_in(folder: Path) -> Store:
+    """The store of a data folder.
+
+    Raises:
+        SettingsError: the folder cannot be used.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return Store(folder / "staffcall.sqlite3")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / "staffcall.sqlite3"
+        file.touch(mode=0o600)  # phone numbers are in it, and the folder may have been there before
+        return Store(file)
     except (OSError, StoreError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(f"STAFFCALL_DATA: {folder} cannot be used: {reason}") from error
 
 
-def _sockets(settings: Settings, stack: ExitStack) -> dict[str, socket.socket]:
-    """Every listener, bound before anything starts, by the variable that moves it."""
+def _wanted(settings: Settings) -> dict[str, tuple[str, int]]:
     login = bool(settings.mqtt_user)
-    wanted = {
+    return {
         "STAFFCALL_HTTP_PORT": (settings.host, settings.http_port),
         "STAFFCALL_WS_PORT": (settings.host, settings.ws_port),
         # Whoever reaches these two may do anything: this machine only, or whoever has the password.
         "STAFFCALL_MQTT_PORT": (settings.host if login else "127.0.0.1", settings.mqtt_port),
         "STAFFCALL_AWS_PORT": ("127.0.0.1", settings.aws_port),
     }
-    bound = {}
+
+
+def bound(wanted: Mapping[str, tuple[str, int]], stack: ExitStack) -> dict[str, socket.socket]:
+    """Every listener, bound before anything starts, by the variable that moves it.
+
+    Raises:
+        SettingsError: an address that cannot be listened on.
+    """
+    sockets = {}
     for variable, (host, port) in wanted.items():
         try:
-            bound[variable] = bind(host, port)
+            sockets[variable] = bind(host, port)
         except OSError as error:
             raise SettingsError(
                 f"{variable}: {host}:{port} cannot be listened on ({error.strerror or error}); "
                 f"set {variable} to a free port, or STAFFCALL_HOST to an address of this machine"
             ) from error
-        stack.callback(bound[variable].close)
-    return bound
+        stack.callback(sockets[variable].close)
+    return sockets
 
 
 def _with_simulator(settings: Settings, http: socket.socket, secret: str) -> Settings:

@@ -3,6 +3,7 @@
 import logging
 import re
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ SHADOW_NAME: Final = re.compile(r"[$a-zA-Z0-9:_-]{1,64}")
 TOPIC: Final = re.compile(r"\$aws/things/([^/]+)/shadow(?:/name/([^/]+))?/(get|update|delete)")
 
 REQUESTS_A_SECOND: Final = 20  # for one thing, as AWS
+IN_FLIGHT: Final = 10  # requests for one thing on one connection that are not answered yet, as AWS
 TOMBSTONE_MS: Final = 48 * 3600 * 1000  # so long a deleted shadow's version goes on
 
 SCHEMA: Final = (
@@ -91,7 +93,8 @@ class ShadowService:
         clock: milliseconds since 1970.
         announce: takes the messages of one request. It is called on the writer's thread, so it must not wait for
             anything that the store does.
-        throttle: refuse more than AWS's 20 requests a second for one thing, but for those of our own process.
+        throttle: refuse more than AWS's 20 requests a second for one thing, but for those of our own process, and more
+            than 10 that one connection has in flight for it.
         on_change: called inside the transaction of each update of a classic shadow, with the thing and the state
             (``{"desired"?, "reported"?}``) before, None if there was no shadow, and after. If it fails, what it wrote is undone,
             and the update stands.
@@ -113,15 +116,18 @@ class ShadowService:
         self._on_change = on_change
         self._second = 0
         self._asked: Counter[str] = Counter()
+        self._flying: Counter[tuple[str, str]] = Counter()
+        self._flight = threading.Lock()
         for statement in SCHEMA:
             store.run(lambda db, statement=statement: db.execute(statement))  # type: ignore[misc]
 
     # --- The three doors
 
-    def handle(self, topic: str, payload: bytes) -> "Future[list[Message]]":
+    def handle(self, topic: str, payload: bytes, *, sender: str = "") -> "Future[list[Message]]":
         """Take a request that was published, and announce its answers, refusals too.
 
-        The future has the messages that were announced, and does not fail.
+        ``sender`` is the connection that it came by, "" if no other request comes by that. The future has the messages
+        that were announced, and does not fail.
 
         Raises:
             Rejected: 400, for a topic that no request is published to.
@@ -139,7 +145,19 @@ class ShadowService:
             answer = shadow_document.rejected(refused, shadow_document.token_of(payload))
             return self._say(shadow, operation, [("rejected", answer)])
 
-        return self._submit(shadow, operation, payload, throttle=self._throttle, say=say)
+        if not (self._throttle and sender):
+            return self._submit(shadow, operation, payload, throttle=self._throttle, say=say)
+        flight = (sender, shadow.thing)
+        if not self._took_off(flight):
+            refused: Future[list[Message]] = Future()
+            refused.set_result(say(_too_many_in_flight))
+            return refused
+
+        def land(answers: Callable[[], Answers]) -> list[Message]:
+            self._landed(flight)  # before anybody hears: who is answered may ask again
+            return say(answers)
+
+        return self._submit(shadow, operation, payload, throttle=True, say=land)
 
     def ask(
         self, shadow: ShadowName, operation: Operation, payload: bytes = b"", *, own: bool = False
@@ -171,6 +189,20 @@ class ShadowService:
             ).fetchall()
         )
         return [name for (name,) in found]
+
+    def _took_off(self, flight: tuple[str, str]) -> bool:
+        """Count one more request of a connection for a thing, unless there are too many."""
+        with self._flight:
+            if self._flying[flight] >= IN_FLIGHT:
+                return False
+            self._flying[flight] += 1
+            return True
+
+    def _landed(self, flight: tuple[str, str]) -> None:
+        with self._flight:
+            self._flying[flight] -= 1
+            if not self._flying[flight]:
+                del self._flying[flight]
 
     def _submit(
         self,
@@ -304,6 +336,10 @@ class ShadowService:
             "version = excluded.version, document = excluded.document, deleted_at = NULL",
             (shadow.thing, shadow.name, document.version, document.text),
         )
+
+
+def _too_many_in_flight() -> Answers:
+    raise Rejected(429, f"Too many requests: a connection has at most {IN_FLIGHT} in flight for a thing")
 
 
 def request_of(topic: str) -> tuple[ShadowName, Operation]:

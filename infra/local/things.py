@@ -19,12 +19,14 @@ ATTRIBUTE_VALUE: Final = r"[a-zA-Z0-9_.,@/:#=\[\]-]*"
 DESCRIPTION: Final = r"[\x20-\x7e]*"
 MAX_ATTRIBUTES: Final = {False: 3, True: 50}  # without and with a thing type
 MAX_PAGE: Final = 250
+DEPRECATED_S: Final = 300  # so long a type has to be deprecated before it can be deleted
 ARN: Final = "arn:aws:iot:local:000000000000"
 
 SCHEMA: Final = (
     """CREATE TABLE IF NOT EXISTS thing_types (
         name TEXT PRIMARY KEY, id TEXT NOT NULL, description TEXT NOT NULL, searchable TEXT NOT NULL, at INTEGER NOT NULL
     ) STRICT""",
+    "CREATE TABLE IF NOT EXISTS deprecations (type TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT",
     """CREATE TABLE IF NOT EXISTS things (
         name TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL, version INTEGER NOT NULL
     ) STRICT""",
@@ -71,6 +73,7 @@ class ThingType:
 
     Attributes:
         at: when it was made, in seconds since 1970.
+        deprecated_at: since when no other thing can have it; None if things can.
     """
 
     name: str
@@ -78,6 +81,7 @@ class ThingType:
     description: str = ""
     searchable: tuple[str, ...] = ()
     at: int = 0
+    deprecated_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +137,8 @@ class Registry:
 
         Raises:
             AlreadyExists: 409, if it is there otherwise.
-            Rejected: 400 for a name or an attribute that AWS refuses; 404 for a type that is not there.
+            Rejected: 400 for a name or an attribute that AWS refuses, and for a type that is deprecated; 404 for one
+                that is not there.
         """
         new = Thing(name=thing.name, type=thing.type, attributes=_kept(thing.attributes), version=1)
         _check(new)
@@ -143,7 +148,8 @@ class Registry:
                 if (there.thing.type, there.thing.attributes) != (new.type, new.attributes):
                     raise AlreadyExists("thing", new.name, there.id)
                 return there
-            _check_type(db, new.type)
+            # "depreated" is how AWS writes it.
+            _check_type(db, new.type, "Can not create new thing with depreated thing type:")
             entry = Entry(thing=new, id=str(uuid.uuid4()))
             _put(db, entry)
             return entry
@@ -173,7 +179,7 @@ class Registry:
             _expect(old.thing, change.expected)
             new = change.apply(old.thing)
             _check(new)
-            _check_type(db, change.type or "")
+            _check_type(db, change.type or "", "Can not update a thing to use deprecated thing type: ")
             _put(db, Entry(thing=new, id=old.id))
 
         self._store.run(work)
@@ -227,7 +233,7 @@ class Registry:
                 if (there.description, there.searchable) != (description, searchable):
                     raise AlreadyExists("thingtype", name, there.id)
                 return there
-            row = (new.name, new.id, new.description, json.dumps(new.searchable), new.at)
+            row = new.name, new.id, new.description, json.dumps(new.searchable), new.at
             db.execute("INSERT INTO thing_types VALUES (?, ?, ?, ?, ?)", row)
             return new
 
@@ -240,13 +246,45 @@ class Registry:
             Rejected: 404, if there is none; 400 for a name that none can have.
         """
         _match("thingTypeName", name, NAME, 128)
-        if not (there := self._store.run(lambda db: _find_type(db, name))):
-            raise Rejected(404, f"Thing type {name} not found")
-        return there
+        return self._store.run(lambda db: _found_type(db, name))
+
+    def deprecate_type(self, name: str, *, undo: bool = False) -> None:
+        """Let no other thing have a type, or ``undo`` that.
+
+        Raises:
+            Rejected: 404, if there is none; 400 for a name that none can have.
+        """
+        _match("thingTypeName", name, NAME, 128)
+        now_s = int(self._clock())
+
+        def work(db: sqlite3.Connection) -> None:
+            _found_type(db, name)
+            if undo:
+                db.execute("DELETE FROM deprecations WHERE type = ?", (name,))
+            else:
+                db.execute("INSERT OR IGNORE INTO deprecations VALUES (?, ?)", (name, now_s))
+
+        self._store.run(work)
+
+    def delete_type(self, name: str) -> None:
+        """Remove a thing type.
+
+        Raises:
+            Rejected: 404, if there is none; 400, if a thing has it, and until it was deprecated for five minutes.
+        """
+        _match("thingTypeName", name, NAME, 128)
+        now_s = int(self._clock())
+
+        def work(db: sqlite3.Connection) -> None:
+            _check_unused(db, _found_type(db, name), now_s)
+            db.execute("DELETE FROM thing_types WHERE name = ?", (name,))
+            db.execute("DELETE FROM deprecations WHERE type = ?", (name,))
+
+        self._store.run(work)
 
     def types(self, *, name: str = "", after: str = "", most: int = MAX_PAGE) -> list[ThingType]:
         """The thing types in order of their names, from the one behind ``after``; or the one that is named."""
-        query = "SELECT * FROM thing_types WHERE name > ? AND ? IN ('', name) ORDER BY name LIMIT ?"
+        query = f"{SELECT_TYPE} WHERE name > ? AND ? IN ('', name) ORDER BY name LIMIT ?"
         return [
             _type(row)
             for row in self._store.run(lambda db: db.execute(query, (after, name, most)).fetchall())
@@ -375,18 +413,45 @@ def _where(wanted: Filter) -> tuple[str, list[str | int]]:
     return where, values
 
 
-def _check_type(db: sqlite3.Connection, name: str) -> None:
-    if name and not _find_type(db, name):
-        raise Rejected(404, f"Thing type {name} not found")
+SELECT_TYPE: Final = (
+    "SELECT name, id, description, searchable, thing_types.at, deprecations.at "
+    "FROM thing_types LEFT JOIN deprecations ON type = name"
+)
+
+
+def _check_type(db: sqlite3.Connection, name: str, complaint: str) -> None:
+    if name and _found_type(db, name).deprecated_at is not None:
+        raise Rejected(400, f"{complaint}{name}")
+
+
+def _check_unused(db: sqlite3.Connection, kind: ThingType, now_s: int) -> None:
+    no = f"Cannot delete thing type : {kind.name}."
+    if db.execute("SELECT 1 FROM things WHERE type = ? LIMIT 1", (kind.name,)).fetchone():
+        raise Rejected(400, f"{no} There are things that have it")
+    if kind.deprecated_at is None:
+        raise Rejected(400, f"{no} Please deprecate it first")
+    if now_s - kind.deprecated_at < DEPRECATED_S:
+        raise Rejected(400, f"{no} Please wait for 5 minutes after deprecation and then retry")
 
 
 def _find_type(db: sqlite3.Connection, name: str) -> ThingType | None:
-    row = db.execute("SELECT * FROM thing_types WHERE name = ?", (name,)).fetchone()
+    row = db.execute(f"{SELECT_TYPE} WHERE name = ?", (name,)).fetchone()
     return row and _type(row)
 
 
-def _type(row: tuple[str, str, str, str, int]) -> ThingType:
-    name, id, description, searchable, at = row
+def _found_type(db: sqlite3.Connection, name: str) -> ThingType:
+    if there := _find_type(db, name):
+        return there
+    raise Rejected(404, f"Thing type {name} not found")
+
+
+def _type(row: tuple[str, str, str, str, int, int | None]) -> ThingType:
+    name, id, description, searchable, at, deprecated_at = row
     return ThingType(
-        name=name, id=id, description=description, searchable=tuple(json.loads(searchable)), at=at
+        name=name,
+        id=id,
+        description=description,
+        searchable=tuple(json.loads(searchable)),
+        at=at,
+        deprecated_at=deprecated_at,
     )

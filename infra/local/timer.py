@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.schedulers.base import STATE_RUNNING
 
 from infra.local.clock import step_watch
+from infra.local.signs import PERIOD_S
 from shadows.calls import Place, take_next
 from shadows.reset import Alarm, deadline, ring, sweep
 from shadows.staff import UNTOLD_FOR_MS, Staff
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 SWEEP_EVERY_MS: Final = 60_000
 LOOK_EVERY_S: Final = 1.0
 AGAIN_AFTER_S: Final = 1.0
+BEAT: Final = "beat"
 LONGEST_MS: Final = 86_400_000  # what a nonsense date asks for is looked at again tomorrow
 
 
@@ -29,15 +32,21 @@ class Timers:
     alarm anew, by what is left of its time.
     """
 
-    def __init__(self, place: Place, wake: Callable[[str], None]) -> None:
-        """``wake`` is called for each person whose shadow the sweep finds with a delta."""
+    def __init__(
+        self, place: Place, wake: Callable[[str], None], alive: Callable[[str], None] = lambda _part: None
+    ) -> None:
+        """``wake`` is called for each person whose shadow the sweep finds with a delta; ``alive`` hears that
+        alarms ring (``timer``) and that the sweep came (``sweep``).
+        """
         self._place = place
         self._wake = wake
+        self._alive = alive
         self._jobs = ThreadPoolExecutor()
         self._scheduler = BackgroundScheduler(
             executors={"default": self._jobs},
             timezone="UTC",
-            job_defaults={"misfire_grace_time": None, "coalesce": True},
+            # A job sets its next one before it has ended.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 3},
         )
         self._stopping = threading.Event()
         self._sweeper = threading.Thread(target=self._keep_sweeping, name="sweeper")
@@ -59,7 +68,23 @@ class Timers:
     @property
     def pending(self) -> int:
         """How many alarms are set."""
-        return len(self._scheduler.get_jobs())
+        return len(self.alarms)
+
+    @property
+    def alarms(self) -> frozenset[str]:
+        """What is set: ``<thing> <since>`` for each state that ends, ``<thing> next`` for each call that waits."""
+        return frozenset(job.id for job in self._scheduler.get_jobs()) - {BEAT}
+
+    @property
+    def rings(self) -> bool:
+        """Whether there is a thread that rings the alarms."""
+        thread = self._scheduler._thread  # APScheduler says "running" also of one that has died
+        return self._scheduler.state == STATE_RUNNING and thread is not None and thread.is_alive()
+
+    @property
+    def sweeps(self) -> bool:
+        """Whether there is a thread that sweeps."""
+        return self._sweeper.is_alive()
 
     def follow(self, thing: str, staff: Staff) -> bool:
         """Set the alarm that a person's state needs. One that is no longer needed rings, and does nothing.
@@ -79,6 +104,11 @@ class Timers:
         left_ms = min(due - self._place.clock(), LONGEST_MS)
         at = datetime.now(UTC) + timedelta(milliseconds=left_ms)
         self._scheduler.add_job(call, "date", run_date=at, args=arguments, id=name, replace_existing=True)
+
+    def _beat(self) -> None:
+        """Ring as any alarm does: while nobody hears of it, none rings."""
+        self._alive("timer")
+        self._set(BEAT, self._place.clock() + 1000 * PERIOD_S["timer"], self._beat)
 
     def _ring(self, alarm: Alarm) -> None:
         try:
@@ -104,9 +134,14 @@ class Timers:
                 log.warning("The clock was set, or this machine has slept: every alarm is set anew")
             if step or self._place.clock() >= next_at:
                 next_at = self._place.clock() + SWEEP_EVERY_MS
-                self._sweep()
+                try:
+                    self._sweep()
+                except Exception:
+                    log.exception("The sweep failed; it comes again in a minute")
 
     def _sweep(self) -> None:
+        self._set(BEAT, self._place.clock(), self._beat)  # it also goes by the system's clock
+
         def failed(thing: str, error: Exception) -> None:
             log.error("%s: not swept", thing, exc_info=error)
 
@@ -114,3 +149,4 @@ class Timers:
         for found in sweep(self._place, everybody, on_error=failed):
             if self.follow(found.thing, found.staff) and found.staff.untold:
                 self._wake(found.thing)
+        self._alive("sweep")

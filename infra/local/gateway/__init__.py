@@ -5,8 +5,9 @@ packets), `connection` (one client), `session` (what is kept of it), `broker` (w
 and `presence` as the rules they ask. Nothing here knows what a shadow or a button is; it may import nothing of ours.
 """
 
+from infra.local.gateway.broker import Guests, Kept
 from infra.local.gateway.gateway import Counts, Gateway
 from infra.local.gateway.packets import Message, PublishProperties
 from infra.local.gateway.policy import Client
 
-__all__ = ["Client", "Counts", "Gateway", "Message", "PublishProperties"]
+__all__ = ["Client", "Counts", "Gateway", "Guests", "Kept", "Message", "PublishProperties"]

@@ -5,9 +5,10 @@ Everything here runs on the thread of one asyncio loop.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from itertools import islice
+from typing import NamedTuple, Protocol
 
 from infra.local.gateway import limits, presence
 from infra.local.gateway.packets import Message, Will
@@ -21,6 +22,28 @@ log = logging.getLogger(__name__)
 Take = Callable[[Message, Client], Awaitable[None] | None]
 
 
+class Guests(Protocol):
+    """Who is told of everybody who comes and goes, on the loop's thread: it must wait for nothing."""
+
+    def came(self, client: Client, keep_alive_s: float) -> None:
+        """A client has connected, and is heard of at least so often."""
+
+    def left(self, client: Client, silent_s: float) -> None:
+        """A client is gone; it was heard of last so long ago."""
+
+
+class Kept(NamedTuple):
+    """A retained message, and when it was retained, in ms since 1970."""
+
+    message: Message
+    at_ms: int
+
+
+class _Retained(NamedTuple):
+    outgoing: Outgoing
+    at_ms: int
+
+
 class _Route(NamedTuple):
     """Where the messages of one topic go."""
 
@@ -31,16 +54,16 @@ class _Route(NamedTuple):
 class Broker:
     """Sessions, subscriptions, retained messages, wills, presence events, and the service's hooks."""
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(self, clock: Callable[[], int], guests: Guests | None = None) -> None:
         self.tally = Tally()
-        self._clock = clock
+        self._clock, self._guests = clock, guests
         self._visits = Visits()
         self._sessions: dict[tuple[str, str], Session] = {}
         self._absent: dict[Session, None] = {}  # longest absent first
         self._tree: Tree[Session, Subscription] = Tree()
         self._hooks: Tree[Take, None] = Tree()
         self._routes: dict[str, _Route] = {}
-        self._retained: dict[str, Outgoing] = {}
+        self._retained: dict[str, _Retained] = {}
         self._retained_bytes = 0
         self._pending: set[asyncio.Future[None]] = set()
         self._closing = False
@@ -95,26 +118,49 @@ class Broker:
         outgoing = as_published = Outgoing(message)
         if message.retain:
             outgoing = as_published.retained(retain=False)
-            self._retain(as_published)
+            self._retain(as_published, self._clock())
         for session, granted in route.receivers:
             if granted.no_local and session is sender:
                 continue
             copy = as_published if granted.as_published else outgoing
             session.deliver(copy, min(message.qos, granted.qos))
 
-    def _retain(self, outgoing: Outgoing) -> None:
-        topic = outgoing.message.topic
-        if topic.startswith("$"):
-            return  # as on AWS
-        if (old := self._retained.pop(topic, None)) is not None:
-            self._retained_bytes -= old.size
-        if not outgoing.message.payload:
-            return
-        if len(self._retained) >= limits.MAX_RETAINED or self._retained_bytes > limits.MAX_RETAINED_BYTES:
+    # Retained messages
+
+    def has_room(self, message: Message) -> bool:
+        """Whether a message can be retained: one that deletes or replaces another always can."""
+        full = len(self._retained) >= limits.MAX_RETAINED or self._retained_bytes > limits.MAX_RETAINED_BYTES
+        return not (full and message.payload and message.topic not in self._retained)
+
+    def keep(self, kept: Kept) -> None:
+        """Retain a message, or with an empty one forget what its topic has."""
+        self._retain(Outgoing(kept.message), kept.at_ms)
+
+    def _retain(self, outgoing: Outgoing, at_ms: int) -> None:
+        topic, has_room = outgoing.message.topic, self.has_room(outgoing.message)
+        if old := self._retained.pop(topic, None):
+            self._retained_bytes -= old.outgoing.size
+        if not has_room:
             self.tally.dropped += 1
-            return
-        self._retained[topic] = outgoing
-        self._retained_bytes += outgoing.size
+        elif outgoing.message.payload:
+            self._retained[topic] = _Retained(outgoing, at_ms)
+            self._retained_bytes += outgoing.size
+
+    def retained(self, topic: str) -> Outgoing | None:
+        """The retained message of a topic; as on AWS, a filter with a wildcard has none."""
+        found = self._retained.get(topic)
+        return found.outgoing.now() if found else None
+
+    def kept(self, topic: str) -> Kept | None:
+        """The same as it is told over REST."""
+        found = self._retained.get(topic)
+        outgoing = found.outgoing.now() if found else None
+        return Kept(outgoing.message, found.at_ms) if found and outgoing else None
+
+    def kept_after(self, topic: str, most: int) -> list[Kept]:
+        """The retained messages in the order of their topics, from the one behind ``topic``."""
+        later = (self.kept(each) for each in sorted(self._retained) if each > topic)
+        return list(islice(filter(None, later), most))
 
     # Hooks
 
@@ -155,11 +201,6 @@ class Broker:
         self._routes.clear()
         return True
 
-    def retained(self, topic_filter: str) -> Outgoing | None:
-        """The retained message for a new subscription; as on AWS, a filter with a wildcard gets none."""
-        outgoing = self._retained.get(topic_filter)
-        return outgoing.now() if outgoing else None
-
     # Sessions
 
     def arrive(self, link: Link, client: Client, *, clean: bool) -> tuple[Session, bool]:
@@ -180,20 +221,39 @@ class Broker:
         session = self._sessions[key] = Session(client, self.tally)
         return session, False
 
-    def welcome(self, client: Client) -> Visit:
+    def welcome(self, client: Client, keep_alive_s: float) -> Visit:
         """Tell the others that a client is there."""
+        if self._guests:
+            self._guests.came(client, keep_alive_s)
         now_ms = self._clock()
         visit = self._visits.begin(client, now_ms)
         self._publish_all(presence.connected(visit, now_ms))
         return visit
 
+    def tell_subscribed(self, visit: Visit, filters: Sequence[str]) -> None:
+        """Tell the others what a client listens to now."""
+        self._publish_all(presence.subscribed(visit, filters, self._clock()))
+
+    def tell_unsubscribed(self, visit: Visit, filters: Sequence[str]) -> None:
+        """Tell the others what a client listens to no more."""
+        self._publish_all(presence.unsubscribed(visit, filters, self._clock()))
+
     def leave(
-        self, session: Session, visit: Visit, why: Leaving, *, will: Will | None, expiry_s: int
+        self,
+        session: Session,
+        visit: Visit,
+        why: Leaving,
+        *,
+        will: Will | None,
+        expiry_s: int,
+        silent_s: float,
     ) -> None:
         """A client is gone: its session goes too, or stays for ``expiry_s`` seconds; its will is due."""
         session.detach()
         if self._closing:
             return
+        if self._guests:
+            self._guests.left(visit.client, silent_s)
         now_ms = self._clock()
         self._visits.end(visit, now_ms)
         self._publish_all(presence.disconnected(visit, why, now_ms))

@@ -27,12 +27,18 @@ class Entrance:
 
     Attributes:
         users: names and their passwords; None if nobody has to log in.
-        throttle: whether AWS's publish rate is kept.
+        throttle: whether AWS's rates are kept: publishes, bytes, and stored messages a second.
+        pages: whether web pages of other machines may come in, by WebSocket.
+        most: clients that may be in at the same time.
+        inside: the sockets that are.
     """
 
     rights: Rights
     users: Mapping[str, str] | None = field(repr=False)
     throttle: bool
+    pages: bool = True
+    most: int = limits.MAX_CLIENTS
+    inside: set[Any] = field(default_factory=set, compare=False, repr=False)
 
 
 class Outlet(Protocol):
@@ -47,6 +53,21 @@ class Outlet(Protocol):
 
     def close(self) -> None:
         """Send what is written, then close; nothing more will be written."""
+
+
+class _Rate:
+    """What passes in a second; what passes at once beyond that takes its seconds afterwards."""
+
+    def __init__(self, a_second: int) -> None:
+        self._a_second, self._began_s, self._ends_s, self._passed = a_second, 0.0, 0.0, 0
+
+    def passed(self, amount: int, now_s: float) -> float:
+        """Count it; the answer is how many seconds later more may pass."""
+        if now_s >= self._ends_s:
+            self._began_s, self._passed = now_s, 0
+        self._passed += amount
+        self._ends_s = self._began_s + max(1.0, self._passed / self._a_second)
+        return self._ends_s - now_s if self._passed >= self._a_second else 0.0
 
 
 @dataclass(slots=True)
@@ -72,6 +93,7 @@ class Connection:
 
     def __init__(self, broker: Broker, outlet: Outlet, entrance: Entrance, address: str) -> None:
         self.version = 0
+        self.resumed_a_second = limits.MAX_RESUMED if entrance.throttle else 0
         self.window = limits.MAX_UNACKNOWLEDGED
         self.max_packet = 0xFFFF_FFFF  # unless the client says otherwise
         self._broker, self._outlet, self._entrance, self._address = broker, outlet, entrance, address
@@ -89,7 +111,10 @@ class Connection:
         self._stalled = self.congested = False
         self._held = False  # no further packet is taken for now
         self._resting: asyncio.Handle | None = None
-        self._second_began, self._published = 0.0, 0
+        self._publishes = _Rate(limits.MAX_PUBLISHES)
+        self._bytes_in, self._bytes_out = _Rate(limits.MAX_THROUGHPUT), _Rate(limits.MAX_THROUGHPUT)
+        self._flushing: asyncio.TimerHandle | None = None  # a flush that has to wait
+        self._flush_from_s = 0.0
         self._heard = self._loop.time()
         self._patience_s = 0.0
         self._alarm = self._loop.call_later(limits.CONNECT_S, self._too_late)
@@ -100,6 +125,8 @@ class Connection:
         if not self._ended:
             self._heard = self._loop.time()
             self._decoder.feed(more)
+            if self._entrance.throttle and (rest_s := self._bytes_in.passed(len(more), self._heard)):
+                self._rest(rest_s)
             self._work()
 
     def stall(self, stalled: bool) -> None:
@@ -179,10 +206,19 @@ class Connection:
             self._work()
 
     def _flush(self) -> None:
-        if not self._output:
-            return
+        """Write what there is to write, or do so once the client may have more."""
+        wait_s = self._flush_from_s - self._loop.time()
+        if wait_s > 0 and not self._ended:
+            self._flushing = self._loop.call_later(wait_s, self._flush)
+        elif self._output:
+            self._write()
+
+    def _write(self) -> None:
         output = b"".join(self._output)
         self._output.clear()
+        if self._entrance.throttle:
+            now_s = self._loop.time()
+            self._flush_from_s = now_s + self._bytes_out.passed(len(output), now_s)
         self._output_bytes, was_congested, self.congested = 0, self.congested, self._stalled
         self._outlet.write(output)
         if was_congested and self._session:
@@ -202,7 +238,7 @@ class Connection:
         said = self._announced(packet, client) if packet.version == V5 else None
         self.send(packets.connack(packet.version, Reason.SUCCESS, present=present, properties=said))
         self._session.attach(self)
-        self._visit = self._broker.welcome(client)
+        self._visit = self._broker.welcome(client, _keep_alive_s(packet))
 
     def _client(self, packet: packets.Connect) -> Client:
         assigned = not packet.client_id and (packet.clean or packet.version == V5)
@@ -212,6 +248,8 @@ class Connection:
         )
 
     def _refusal(self, packet: packets.Connect, client: Client) -> Reason | None:
+        if len(self._entrance.inside) > self._entrance.most:
+            return Reason.QUOTA_EXCEEDED
         if Property.AUTHENTICATION_METHOD in packet.properties:
             return Reason.BAD_AUTHENTICATION_METHOD
         if not self._may_enter(packet):
@@ -240,11 +278,7 @@ class Connection:
     def _will_refusal(self, message: Message) -> Reason | None:
         if message.qos > 1:
             return Reason.QOS_NOT_SUPPORTED
-        if not is_topic(message.topic):
-            return Reason.TOPIC_INVALID
-        if len(message.payload) > limits.MAX_PAYLOAD:
-            return Reason.PACKET_TOO_LARGE
-        return None if self._entrance.rights.may_publish(message.topic) else Reason.NOT_AUTHORIZED
+        return self._message_refusal(message)
 
     def _take_terms(self, packet: packets.Connect) -> None:
         said = packet.properties
@@ -285,7 +319,7 @@ class Connection:
 
     def _publish(self, packet: packets.Publish) -> None:
         message = self._aliased(packet) if packet.alias else packet.message
-        refusal = self._publish_refusal(message)
+        refusal = self._message_refusal(message)
         if refusal is None:
             self._owe(packet.packet_id, self._broker.accept(message, self._here()))
             self._pace()
@@ -302,15 +336,18 @@ class Connection:
             raise ProtocolError(Reason.PROTOCOL_ERROR, "a topic alias that stands for no topic yet")
         return packet.message._replace(topic=self._aliases[packet.alias])
 
-    def _publish_refusal(self, message: Message) -> Reason | None:
+    def _message_refusal(self, message: Message) -> Reason | None:
+        """Why nobody, or not this client, may publish a message; None if it may."""
         rights = self._entrance.rights
         if not is_topic(message.topic):
             return Reason.TOPIC_INVALID
         if len(message.payload) > limits.MAX_PAYLOAD:
             return Reason.PACKET_TOO_LARGE
-        if not rights.may_publish(message.topic) or (message.retain and not rights.leaves_messages):
+        if not rights.may_publish(message.topic):
             return Reason.NOT_AUTHORIZED
-        return None
+        if message.retain and (message.topic.startswith("$") or not rights.leaves_messages):
+            return Reason.NOT_AUTHORIZED  # as on AWS: nothing is retained on a reserved topic
+        return Reason.QUOTA_EXCEEDED if message.retain and not self._broker.has_room(message) else None
 
     def _refuse_publish(self, packet: packets.Publish, code: Reason) -> None:
         """In MQTT 5 a trusted client hears it in its PUBACK; all others are cut off, as on AWS."""
@@ -318,9 +355,7 @@ class Connection:
             self._broker.tally.refused += 1
             self._owe(packet.packet_id, [], code)
         else:
-            self._end(
-                code, Leaving.FORBIDDEN_ACCESS if code is Reason.NOT_AUTHORIZED else Leaving.CLIENT_ERROR
-            )
+            self._end(code, _LEAVING.get(code, Leaving.CLIENT_ERROR))
 
     def _owe(
         self, packet_id: int, pending: list[asyncio.Future[None]], code: Reason = Reason.SUCCESS
@@ -357,17 +392,9 @@ class Connection:
         """Slow down who publishes faster than AWS allows, or than others read; what waits in the socket is not lost."""
         rest_s = limits.LAG_REST_S if self._broker.lagging() else 0.0
         if self._entrance.throttle:
-            rest_s = max(rest_s, self._too_fast_s())
+            rest_s = max(rest_s, self._publishes.passed(1, self._loop.time()))
         if rest_s:
             self._rest(rest_s)
-
-    def _too_fast_s(self) -> float:
-        """Seconds until AWS would take another message."""
-        now = self._loop.time()
-        if now - self._second_began >= 1:
-            self._second_began, self._published = now, 0
-        self._published += 1
-        return self._second_began + 1 - now if self._published >= limits.MAX_PUBLISHES else 0.0
 
     # The other packets
 
@@ -380,6 +407,10 @@ class Connection:
             raise ProtocolError(
                 Reason.SUBSCRIPTION_IDS_NOT_SUPPORTED, "subscription identifiers are not available"
             )
+        if self.version == V3 and any(asked.qos > 1 for asked in packet.asked):
+            # MQTT 5 tells the client beforehand that there is no QoS 2; in 3.1.1 AWS sends no SUBACK.
+            log.info("%s subscribes with QoS 2: as on AWS it gets no answer", session.client.id)
+            return
         fits = len(packet.asked) <= limits.MAX_FILTERS
         answers = [
             self._grant(session, asked) if fits else (Reason.QUOTA_EXCEEDED, False) for asked in packet.asked
@@ -391,6 +422,8 @@ class Connection:
                 asked.retain_handling == 0 or (asked.retain_handling == 1 and new)
             ):
                 self._send_retained(session, asked.filter, code)
+        granted = [asked.filter for asked, (code, _) in zip(packet.asked, answers, strict=True) if code < 2]
+        self._broker.tell_subscribed(self._visiting(), granted)
 
     def _grant(self, session: Session, asked: Asked) -> tuple[int, bool]:
         """SUBACK's code for one filter, and whether it is new."""
@@ -420,6 +453,8 @@ class Connection:
         there = [self._broker.unsubscribe(session, topic_filter) for topic_filter in packet.filters]
         codes = [Reason.SUCCESS if was else Reason.NO_SUBSCRIPTION for was in there]
         self.send(packets.unsuback(self.version, packet.packet_id, codes))
+        gone = [topic_filter for topic_filter, was in zip(packet.filters, there, strict=True) if was]
+        self._broker.tell_unsubscribed(self._visiting(), gone)
 
     def _pingreq(self, _packet: packets.Pingreq) -> None:
         self.send(packets.PINGRESP)
@@ -438,6 +473,10 @@ class Connection:
     def _here(self) -> Session:
         assert self._session is not None, "the decoder lets nothing pass before CONNECT"
         return self._session
+
+    def _visiting(self) -> Visit:
+        assert self._visit is not None, "it begins with CONNECT"
+        return self._visit
 
     # The end
 
@@ -465,7 +504,7 @@ class Connection:
         if self._ended:
             return
         self._stop()
-        self._broker.tally.refused += why in (Leaving.CLIENT_ERROR, Leaving.FORBIDDEN_ACCESS)
+        self._broker.tally.refused += why in (Leaving.CLIENT_ERROR, *_LEAVING.values())
         if code is not None:
             self._last_words(code, text)
         self._flush()
@@ -482,18 +521,32 @@ class Connection:
     def _stop(self) -> None:
         self._ended = self._held = True
         self._alarm.cancel()
-        if self._resting:
-            self._resting.cancel()
+        for alarm in (self._resting, self._flushing):
+            if alarm:
+                alarm.cancel()
 
     def _leave(self, why: Leaving) -> None:
         if self._session and self._visit:
-            self._broker.leave(self._session, self._visit, why, will=self._will, expiry_s=self._expiry_s)
+            silent_s = self._loop.time() - self._heard
+            self._broker.leave(
+                self._session,
+                self._visit,
+                why,
+                will=self._will,
+                expiry_s=self._expiry_s,
+                silent_s=silent_s,
+            )
 
 
 def _keep_alive_s(packet: packets.Connect) -> int:
-    return min(packet.keep_alive_s or limits.MAX_KEEP_ALIVE_S, limits.MAX_KEEP_ALIVE_S)
+    asked_s = packet.keep_alive_s or limits.MAX_KEEP_ALIVE_S
+    return min(max(asked_s, limits.MIN_KEEP_ALIVE_S), limits.MAX_KEEP_ALIVE_S)
 
 
+_LEAVING: Final = {
+    Reason.NOT_AUTHORIZED: Leaving.FORBIDDEN_ACCESS,
+    Reason.QUOTA_EXCEEDED: Leaving.THROTTLED,
+}
 _HANDLERS: Final[Mapping[type, Callable[[Connection, Any], None]]] = {
     packets.Connect: Connection._connect,
     packets.Publish: Connection._publish,

@@ -16,13 +16,20 @@ MAX_CLIENT_ID_BYTES: Final = 128
 MAX_FILTERS: Final = 8  # in one SUBSCRIBE
 MAX_SUBSCRIPTIONS: Final = 50  # of one connection
 MAX_PUBLISHES: Final = 100  # a second, of one connection
+MAX_THROUGHPUT: Final = 512 * 1024  # bytes a second of one connection, each way; what is more waits
 MAX_UNACKNOWLEDGED: Final = 100  # QoS 1 messages of one connection, each way
 MAX_ALIASES: Final = 8
+MIN_KEEP_ALIVE_S: Final = 30
 MAX_KEEP_ALIVE_S: Final = 1200
 MAX_SESSION_S: Final = 3600
+MAX_RESUMED: Final = 10  # a second, of the messages that waited for an absent client, once it is back
 MAX_RETAINED: Final = 5000
 
 # Ours
+MAX_CLIENTS: Final = (
+    10_000  # of one listener; AWS takes 500,000 an account, which is more than one machine does
+)
+MAX_UNGREETED: Final = 100  # above it a socket is closed unheard; up to it CONNECT is answered with a refusal
 CONNECT_S: Final = 10.0  # from the first byte, through a WebSocket handshake, to CONNECT
 LINGER_S: Final = 1.0  # how long a connection that we end may take to read our last words
 MAX_BURST: Final = 500  # packets of one connection in one turn of the loop: others wait no longer than that

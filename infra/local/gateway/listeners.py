@@ -5,6 +5,7 @@ asyncio itself sets TCP_NODELAY on every socket: without it an answer waits up t
 
 import asyncio
 import logging
+import re
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
@@ -20,6 +21,7 @@ from infra.local.gateway.broker import Broker
 from infra.local.gateway.connection import Connection, Entrance
 
 PATH: Final = "/mqtt"
+OF_THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 
 # It tells of every connection that opens and closes; presence events tell it better.
 _websocket_log: Final = logging.getLogger(f"{__name__}.websocket")
@@ -29,8 +31,8 @@ _websocket_log.setLevel(logging.WARNING)
 class TcpDoor(asyncio.Protocol):
     """One socket that carries MQTT packets; the `Outlet` of its connection."""
 
-    def __init__(self, broker: Broker, entrance: Entrance, doors: "set[TcpDoor]") -> None:
-        self._broker, self._entrance, self._doors = broker, entrance, doors
+    def __init__(self, broker: Broker, entrance: Entrance) -> None:
+        self._broker, self._entrance = broker, entrance
         self._gone = asyncio.get_running_loop().create_future()
         self._closing: asyncio.TimerHandle | None = None
 
@@ -42,7 +44,9 @@ class TcpDoor(asyncio.Protocol):
         address = (transport.get_extra_info("peername") or ("",))[0]  # it may be gone already
         self._transport = transport
         self._connection = Connection(self._broker, self, self._entrance, address)
-        self._doors.add(self)
+        self._entrance.inside.add(self)
+        if len(self._entrance.inside) > self._entrance.most + limits.MAX_UNGREETED:
+            transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._connection.received(data)
@@ -61,7 +65,7 @@ class TcpDoor(asyncio.Protocol):
     def connection_lost(self, _error: Exception | None) -> None:
         if self._closing:
             self._closing.cancel()
-        self._doors.remove(self)
+        self._entrance.inside.remove(self)
         self._gone.set_result(None)
         self._connection.lost()
 
@@ -101,8 +105,8 @@ class TcpDoor(asyncio.Protocol):
 class WebSocketDoor(TcpDoor):
     """The same behind a WebSocket: packets lie in binary messages as in a stream, whose bounds mean nothing."""
 
-    def __init__(self, broker: Broker, entrance: Entrance, doors: "set[TcpDoor]") -> None:
-        super().__init__(broker, entrance, doors)
+    def __init__(self, broker: Broker, entrance: Entrance) -> None:
+        super().__init__(broker, entrance)
         self._websocket = ServerProtocol(
             subprotocols=[Subprotocol("mqtt")], max_size=limits.MAX_WEBSOCKET_MESSAGE, logger=_websocket_log
         )
@@ -134,6 +138,9 @@ class WebSocketDoor(TcpDoor):
     def _answer(self, request: Request) -> Response:
         if request.path.partition("?")[0] != PATH:  # AWS's presigned address has a query
             return self._websocket.reject(HTTPStatus.NOT_FOUND, f"MQTT is at {PATH}.\n")
+        origins = request.headers.get_all("Origin")
+        if not (self._entrance.pages or all(map(OF_THIS_MACHINE.fullmatch, origins))):
+            return self._websocket.reject(HTTPStatus.FORBIDDEN, "Only pages of this machine may come here.\n")
         return self._websocket.accept(request)
 
     def _fail(self, code: CloseCode) -> None:

@@ -606,13 +606,14 @@ _DECODE: Final[Mapping[int, Callable[[_Reader, int], Packet]]] = {
 
 PINGRESP: Final = b"\xd0\x00"
 
-# MQTT 3.1.1 has a code of its own for few refusals; all others are "server unavailable".
+# MQTT 3.1.1 has a code of its own for few refusals; all others are "server unavailable". AWS says 7 where the standard
+# says 5 ("AWS IoT differences from MQTT version 3.1.1 specification").
 _CONNACK_V3: Final[Mapping[Reason, int]] = {
     Reason.SUCCESS: 0,
     Reason.UNSUPPORTED_VERSION: 1,
     Reason.CLIENT_ID_INVALID: 2,
-    Reason.BAD_LOGIN: 5,
-    Reason.NOT_AUTHORIZED: 5,
+    Reason.BAD_LOGIN: 7,
+    Reason.NOT_AUTHORIZED: 7,
 }
 
 

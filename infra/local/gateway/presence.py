@@ -1,10 +1,11 @@
-"""Presence events: who came and who left, as AWS IoT Core publishes them.
+"""Lifecycle events: who came, who left, and who listens to what, as AWS IoT Core publishes them.
 
 Source: AWS IoT Core Developer Guide, "Lifecycle events".
 """
 
 import json
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -27,6 +28,7 @@ class Leaving(StrEnum):
     KEEP_ALIVE_TIMEOUT = "MQTT_KEEP_ALIVE_TIMEOUT"
     SERVER_ERROR = "SERVER_ERROR"
     SERVER_INITIATED = "SERVER_INITIATED_DISCONNECT"
+    THROTTLED = "THROTTLED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +61,28 @@ class Visits:
 
 def connected(visit: Visit, now_ms: int) -> list[Message]:
     """What is published when a client has come: one message, or none."""
-    return _event("connected", visit, now_ms, {"ipAddress": visit.client.address})
+    more = {"ipAddress": visit.client.address, "versionNumber": visit.number}
+    return _event("presence", "connected", visit, now_ms, more)
 
 
 def disconnected(visit: Visit, why: Leaving, now_ms: int) -> list[Message]:
     """What is published when a client has left: one message, or none."""
     own = why is Leaving.CLIENT_INITIATED
-    return _event("disconnected", visit, now_ms, {"clientInitiatedDisconnect": own, "disconnectReason": why})
+    more = {"clientInitiatedDisconnect": own, "disconnectReason": why, "versionNumber": visit.number}
+    return _event("presence", "disconnected", visit, now_ms, more)
 
 
-def _event(kind: str, visit: Visit, now_ms: int, more: dict[str, Any]) -> list[Message]:
+def subscribed(visit: Visit, filters: Sequence[str], now_ms: int) -> list[Message]:
+    """What is published when a client has been granted filters: one message, or none."""
+    return _event("subscriptions", "subscribed", visit, now_ms, {"topics": filters}) if filters else []
+
+
+def unsubscribed(visit: Visit, filters: Sequence[str], now_ms: int) -> list[Message]:
+    """What is published when a client has given filters back: one message, or none."""
+    return _event("subscriptions", "unsubscribed", visit, now_ms, {"topics": filters}) if filters else []
+
+
+def _event(family: str, kind: str, visit: Visit, now_ms: int, more: dict[str, Any]) -> list[Message]:
     client = visit.client
     if {"+", "#"} & set(client.id):  # no topic can hold it
         return []
@@ -78,7 +92,6 @@ def _event(kind: str, visit: Visit, now_ms: int, more: dict[str, Any]) -> list[M
         "eventType": kind,
         "sessionIdentifier": visit.session_id,
         "principalIdentifier": client.user or client.rights.name,
-        "versionNumber": visit.number,
     }
     payload = json.dumps(event | more, ensure_ascii=False).encode()
-    return [Message(f"$aws/events/presence/{kind}/{client.id}", payload, qos=1)]
+    return [Message(f"$aws/events/{family}/{kind}/{client.id}", payload, qos=1)]

@@ -1,5 +1,6 @@
 """What the gateway keeps of a client id: its subscriptions, and the QoS 1 messages that it has not acknowledged."""
 
+import asyncio
 import time
 from asyncio import TimerHandle
 from collections import deque
@@ -79,12 +80,14 @@ class Link(Protocol):
         window: QoS 1 messages that may be unacknowledged.
         max_packet: the client takes no larger one.
         congested: what we sent is piling up on our side.
+        resumed_a_second: messages from before it that may go out in a second; 0 for any number.
     """
 
     version: int
     window: int
     max_packet: int
     congested: bool
+    resumed_a_second: int
 
     def send(self, packet: bytes) -> None: ...
 
@@ -121,6 +124,11 @@ class Session:
         self._tally = tally
         self._inflight: dict[int, Outgoing] = {}
         self._waiting: deque[_Queued] = deque()
+        self._stored: deque[_Queued] = (
+            deque()
+        )  # what waited while the client was absent, and goes out by and by
+        self._dripping: TimerHandle | None = None
+        self._spoken_for: set[int] = set()  # packet ids of what was in flight when the client left
         self._waiting_bytes = 0
         self._last_id = 0
         self._heard_s = 0.0
@@ -161,20 +169,41 @@ class Session:
             self._tally.lagging.discard(self)
 
     def attach(self, link: Link) -> None:
-        """The client is there: what it has not acknowledged goes out first, then what waited."""
+        """The client is there: what it has not acknowledged goes out first, then what waited.
+
+        As on AWS, that may take its time, while what comes now goes out at once.
+        """
         self.link = link
         self._heard_s = time.monotonic()  # it has not had its turn yet: that is no silence
-        self.pump()
+        if link.resumed_a_second:
+            self._stored, self._waiting = self._waiting, self._stored
+            self._drip()
+        else:
+            self.pump()
 
     def detach(self) -> None:
         """The client is gone: what is in flight waits, in order, in front of what waited already."""
         self.link = None
+        if self._dripping:
+            self._dripping.cancel()
+        self._waiting.extendleft(reversed(self._stored))
+        self._stored.clear()
         for packet_id, outgoing in reversed(self._inflight.items()):
             self._waiting.appendleft(_Queued(outgoing, packet_id))
             self._waiting_bytes += outgoing.size
+        self._spoken_for.update(self._inflight)
         self._inflight.clear()
         self._tally.lagging.discard(self)
         self._trim()
+
+    def _drip(self) -> None:
+        """Let the next of what was stored go out; the others follow, a second later."""
+        if self.link:
+            for _ in range(min(self.link.resumed_a_second, len(self._stored))):
+                self._waiting.append(self._stored.popleft())
+            self.pump()
+        if self._stored:
+            self._dripping = asyncio.get_running_loop().call_later(1, self._drip)
 
     def _deliver_once(self, outgoing: Outgoing, link: Link | None) -> None:
         if link is None:
@@ -200,10 +229,9 @@ class Session:
         link.send(packet)
 
     def _free_id(self) -> int:
-        # Ids in `_waiting` cannot come again here: those messages are in front and are sent first.
         while True:
             self._last_id = self._last_id % 0xFFFF + 1
-            if self._last_id not in self._inflight:
+            if self._last_id not in self._inflight and self._last_id not in self._spoken_for:
                 return self._last_id
 
     def _queue(self, outgoing: Outgoing) -> None:
@@ -219,6 +247,7 @@ class Session:
     def _unqueue(self) -> _Queued:
         queued = self._waiting.popleft()
         self._waiting_bytes -= queued.outgoing.size
+        self._spoken_for.discard(queued.packet_id)
         return queued
 
     def _trim(self) -> None:

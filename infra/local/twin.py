@@ -1,0 +1,152 @@
+"""The local twin of AWS IoT Core: message broker, device shadows, registry and REST, and the wires between them."""
+
+import asyncio
+import logging
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import ExitStack
+from typing import Any, Final, TypeVar
+
+from flask import Flask
+
+from infra.local import retained
+from infra.local.clock import wall_ms
+from infra.local.gateway import Client, Gateway, Guests, Message
+from infra.local.rest import app
+from infra.local.service import OnChange, ShadowService
+from infra.local.store import Store
+from infra.local.things import Registry
+from shadows.errors import Rejected
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+SHADOW_FILTERS: Final = tuple(
+    f"$aws/things/+/shadow/{name}{operation}"
+    for name in ("", "name/+/")
+    for operation in ("get", "update", "delete")
+)
+
+
+def _nothing(*_: object) -> None:
+    """Who takes whatever comes, and does nothing about it."""
+
+
+class Loop:
+    """An asyncio loop in a thread of its own: the gateway's."""
+
+    def __init__(self, alive: Callable[[], None] = _nothing, every_s: float = 10.0) -> None:
+        """``alive`` is called every few seconds, while the loop turns."""
+        self._alive, self._every_s = alive, every_s
+        self.loop = asyncio.new_event_loop()
+        self.loop.call_soon(self._beat)
+        self._thread = threading.Thread(target=self.loop.run_forever, name="gateway")
+        self._thread.start()
+
+    def _beat(self) -> None:
+        self._alive()
+        self.loop.call_later(self._every_s, self._beat)
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run on the loop, and wait for the result."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
+
+
+class Twin:
+    """All that AWS's clients can reach, whatever is built on it.
+
+    A message published to a request topic goes from the gateway to the shadow service. What the service announces goes
+    to the gateway, and on to whoever subscribed. What is retained is on disk before it is acknowledged.
+
+    Args:
+        loop: where the gateway runs.
+        stack: stops the gateway again.
+        clock: milliseconds since 1970, for the shadows.
+        throttle: keep AWS's rates.
+        users: names and passwords of devices; None if whoever reaches their ports is trusted.
+        hear: takes what the shadow service announces, on the writer's thread: it must wait for nothing.
+        on_change: as for the shadow service.
+        guests: as for the gateway.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        loop: Loop,
+        stack: ExitStack,
+        *,
+        clock: Callable[[], int],
+        throttle: bool = True,
+        users: Mapping[str, str] | None = None,
+        hear: Callable[[Sequence[tuple[str, bytes]]], None] = _nothing,
+        on_change: OnChange | None = None,
+        guests: Guests | None = None,
+    ) -> None:
+        self.store, self._loop, self._stack, self._hear = store, loop, stack, hear
+        store.run(lambda db: db.execute(retained.TABLE))
+        self.gateway = Gateway(clock=wall_ms, throttle=throttle, users=users, guests=guests)
+        self.gateway.keep(store.run(lambda db: retained.all_of(db, wall_ms())))
+        self.service = ShadowService(
+            store, clock=clock, announce=self._announced, throttle=throttle, on_change=on_change
+        )
+        self.registry = Registry(store)
+
+    def rest(self, also: Callable[[Message], None] = _nothing) -> Flask:
+        """The REST port's application; ``also`` is called with each message that is published over it."""
+
+        def publish(message: Message) -> None:
+            self._loop.call(self._publish(message))
+            also(message)
+
+        return app(self.service, self.registry, publish, self.gateway)
+
+    def listen(self, tcp: socket.socket, websocket: socket.socket, *, kiosks: bool) -> None:
+        """Let clients in by MQTT; by WebSocket only ``kiosks``, which may read staff and booths, or else devices."""
+        for topic_filter in SHADOW_FILTERS:
+            self.gateway.hook(topic_filter, self._asked)
+        self.gateway.hook("#", self._retained)
+        self._loop.call(self.gateway.listen_tcp(tcp))
+        self._loop.call(self.gateway.listen_websocket(websocket, devices=not kiosks))
+        self._stack.callback(lambda: self._loop.call(self.gateway.close()))
+
+    # --- The wires
+
+    def _announced(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """What the shadow service says, on its writer's thread: hand it on, and wait for nothing."""
+        self.gateway.publish_soon(Message(topic=topic, payload=payload, qos=1) for topic, payload in messages)
+        self._hear(messages)
+
+    async def _asked(self, message: Message, client: Client) -> None:
+        """A message on a request topic of the shadow service. PUBACK waits for the commit."""
+        try:
+            answered = self.service.handle(message.topic, message.payload, sender=client.id)
+        except Rejected as no:
+            log.warning("%s: %s", message.topic, no)
+        else:
+            await asyncio.wrap_future(answered)
+
+    def _retained(self, message: Message, _client: Client) -> "asyncio.Future[None] | None":
+        """Any message of a client. PUBACK waits until one that is retained is on disk."""
+        return asyncio.wrap_future(self._written(message.topic)) if message.retain else None
+
+    async def _publish(self, message: Message) -> None:
+        self.gateway.publish([message])
+        if message.retain:
+            await asyncio.wrap_future(self._written(message.topic))
+
+    def _written(self, topic: str) -> "Future[None]":
+        """Write down what a topic has now, on the loop's thread: so what is written keeps the order of the messages."""
+        kept = self.gateway.kept(topic)
+
+        def work(db: sqlite3.Connection) -> None:
+            retained.remember(db, topic, kept)
+
+        return self.store.submit(work)
