@@ -150,8 +150,9 @@ def take_next(place: Place, thing: str) -> None:
         event = next_waiting(staff, now)
         if event is None:
             return {}, False
-        taken = _passed_on(place, thing, staff, event)
-        return changes(staff, step(without_oldest(staff), event, now, taken.thing if taken else "")), True
+        rest = without_oldest(staff)
+        taken = _passed_on(place, thing, rest, event)
+        return changes(staff, step(rest, event, now, taken.thing if taken else "")), True
 
     while rewrite(place, thing, decide):  # somebody who is away passes all of them on
         pass

@@ -518,6 +518,15 @@ def test_a_press_for_a_call_that_waits_moves_that_call(side: Side) -> None:
     assert (moved.id, moved.count) == (waiting.id, 2)
 
 
+def test_a_waiting_call_keeps_its_presses_on_its_way(side: Side) -> None:
+    for person, booth in (("sora", "cafe"), ("hana", "main"), ("hana", "hall"), ("hana", "hall")):
+        press(side, person, booth)
+    say(side, "riku", "away")
+    say(side, "hana", "away")
+    waiting = {call.booth: call.count for call in read(side.shop.place, "staff-sora").waiting}
+    assert waiting == {"main": 1, "hall": 2}
+
+
 def test_two_calls_of_a_booth_that_meet_keep_every_press(side: Side) -> None:
     for person in ("hana", "hana", "hana", "sora"):
         press(side, person, "main")
