@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
 
-from infra.local.gateway import Message
+from infra.local.gateway import Gateway, Message
+from infra.local.rest import app
 from infra.local.things import ARN
 from shadows.aws import AwsShadows, AwsThings
 from shadows.errors import Rejected
@@ -515,3 +517,16 @@ def test_what_boto3_will_not_send_is_400(place: Rest, shadows: Any) -> None:
     with pytest.raises(Rejected) as no:
         AwsShadows(shadows).get(None)  # type: ignore[arg-type]
     assert no.value.code == 400
+
+
+def test_the_page_has_every_route_and_no_other(place: Rest) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "fidelity.md").read_text("utf-8")
+    told = set(re.findall(r"\| `([A-Z]+) (/[^`]*)` \|", page))
+    flask = app(place.service, place.registry, place.published.append, Gateway())
+    names = {"thing": "thing", "name": "thing", "topic": "topic"}
+    served = set()
+    for rule in flask.url_map.iter_rules():
+        path = re.sub(r"<\w+:(\w+)>", lambda found: f"<{names[found[1]]}>", rule.rule)
+        path = path.replace("/thing-types/<thing>", "/thing-types/<type>")
+        served |= {(method, path) for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}}
+    assert told == served

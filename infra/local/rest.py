@@ -352,9 +352,9 @@ def _type(kind: ThingType) -> JsonObject:
     return {
         "thingTypeName": kind.name,
         "thingTypeArn": arn("thingtype", kind.name),
-        "thingTypeProperties": {
-            "thingTypeDescription": kind.description,
-            "searchableAttributes": list(kind.searchable),
+        "thingTypeProperties": {  # what was not given is not shown, as on AWS
+            **({"thingTypeDescription": kind.description} if kind.description else {}),
+            **({"searchableAttributes": list(kind.searchable)} if kind.searchable else {}),
         },
         "thingTypeMetadata": _lifetime(kind),
     }

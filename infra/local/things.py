@@ -283,11 +283,16 @@ class Registry:
         self._store.run(work)
 
     def types(self, *, name: str = "", after: str = "", most: int = MAX_PAGE) -> list[ThingType]:
-        """The thing types in order of their names, from the one behind ``after``; or the one that is named."""
-        query = f"{SELECT_TYPE} WHERE name > ? AND ? IN ('', name) ORDER BY name LIMIT ?"
+        """The thing types whose names begin with ``name``, in order, from the one behind ``after``.
+
+        AWS calls it the name of the type; moto's authors have seen that the beginning is enough.
+        """
+        query = f"{SELECT_TYPE} WHERE name > ? AND substr(name, 1, ?) = ? ORDER BY name LIMIT ?"
         return [
             _type(row)
-            for row in self._store.run(lambda db: db.execute(query, (after, name, most)).fetchall())
+            for row in self._store.run(
+                lambda db: db.execute(query, (after, len(name), name, most)).fetchall()
+            )
         ]
 
 

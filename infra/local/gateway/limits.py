@@ -26,9 +26,7 @@ MAX_RESUMED: Final = 10  # a second, of the messages that waited for an absent c
 MAX_RETAINED: Final = 5000
 
 # Ours
-MAX_CLIENTS: Final = (
-    10_000  # of one listener; AWS takes 500,000 an account, which is more than one machine does
-)
+MAX_CLIENTS: Final = 10_000  # of one listener; AWS takes 500,000 an account
 MAX_UNGREETED: Final = 100  # above it a socket is closed unheard; up to it CONNECT is answered with a refusal
 CONNECT_S: Final = 10.0  # from the first byte, through a WebSocket handshake, to CONNECT
 LINGER_S: Final = 1.0  # how long a connection that we end may take to read our last words
