@@ -75,6 +75,8 @@ SEEN_KEPT: Final = 16
 LATE_MS: Final = 2_000  # so long after its deadline a state may stand
 UNTOLD_UP_S: Final = 5.0  # a call that stood for so long while the process was up has to be told
 REFUSED: Final = "requests refused for want of space"
+FORGOTTEN: Final = "presses that waited over an outage, and were forgotten"
+JOINED: Final = "presses whose call joined another of the booth"
 FULL: Final = "full"  # this file in the data folder says that the disk is
 ENDLESS: Final = 0xFFFFFFFE
 OUTAGE_MS: Final = 300  # what ten minutes are, where an outage is acted out
@@ -206,9 +208,8 @@ class House:
         self.started = 0.0
         self.able_since = 0
         self._process: Any = None
-        self._forks = multiprocessing.get_context(
-            "forkserver"
-        )  # forked where no thread is, and all is imported
+        # Forked where no thread is, and all is imported.
+        self._forks = multiprocessing.get_context("forkserver")
         self._forks.set_forkserver_preload(["tests.soak_crash"])
 
     def start(self, death: Death) -> bool:
@@ -411,9 +412,7 @@ class Judge:
         self._versions: dict[str, int] = {}
         self._remembered = threading.Lock()
         self._seen: dict[str, list[str]] = defaultdict(list)  # of each person every entry that was ever there
-        self._gaps: dict[
-            str, int
-        ] = {}  # when so much had happened between two looks that entries were missed
+        self._gaps: dict[str, int] = {}  # when more had happened since the last look than a shadow remembers
         self.is_outage = False
         self._proven = 0
         self.heard: list[Heard] = []
@@ -422,14 +421,17 @@ class Judge:
         self._gone: set[str] = set()  # booths that waited in an outage: they may be forgotten
         self._outages: list[tuple[int, int]] = []
         self._pending: dict[tuple[str, str], int] = {}
+        self._looks: list[int] = []  # when it looked last, ms since 1970
 
     # When it looks
 
     def watch(self) -> None:
         """Look at the file of the process that runs."""
+        now = now_ms()
+        self._looks = [*self._looks[-20:], now]
         with suppress(sqlite3.Error), _opened(f"file:{self.house.file}?mode=ro") as db:  # it may die just now
             self._look(db)
-            self._deadlines(now_ms())
+            self._deadlines(now)
 
     def after_kill(self) -> None:
         """Look at what the dead process left."""
@@ -442,6 +444,7 @@ class Judge:
                 self._check(health == "ok", f"the file is broken: {health}")
                 with suppress(sqlite3.OperationalError):  # it died before it had made the tables
                     self._look(db)
+        self._looks = []
         self._prove()
         self._note_claims()
 
@@ -470,11 +473,11 @@ class Judge:
     def forgotten(self, ack: Ack) -> bool:
         """Whether so much has happened since that the shadow need not know this event any more."""
         with self._remembered:
-            later = next(
-                (n for n, entry in enumerate(reversed(self._seen[ack.thing])) if entry.endswith(ack.digest)),
-                0,
+            latest = self._seen[ack.thing][2 - SEEN_KEPT :]  # two may have come since
+            return (
+                not any(entry.endswith(ack.digest) for entry in latest)
+                or self._gaps.get(ack.thing, 0) >= ack.at
             )
-            return later >= SEEN_KEPT - 2 or self._gaps.get(ack.thing, 0) >= ack.at
 
     def note(self, what: str) -> None:
         """For whoever has to find out why."""
@@ -503,7 +506,7 @@ class Judge:
             self._take_shadow(thing, document)
         booths = {row["call"]: row["booth"] for row in self.rows}
         for (thing, call), n in self._on_record.items():
-            took = self._told[Said.CALL, thing, booths[call]]
+            took = self._told[Said.CALL, thing, booths.get(call, "")]
             self._check(n <= took, f"{thing} was told of {call} {n} times, it says, and Slack took {took}")
 
     def _take_row(self, row: dict[str, Any]) -> None:
@@ -567,6 +570,8 @@ class Judge:
 
     def _deadlines(self, now: int) -> None:
         house = self.house
+        # Where others keep this machine so busy that even we come late, a state may end as late.
+        allowed = LATE_MS + 5 * max((b - a for a, b in itertools.pairwise(self._looks)), default=0)
         lasts_s = {"calling": house.running.calling_s, "running": house.running.running_s}
         for thing, state in self.staff.items():
             desired = state["desired"]
@@ -574,7 +579,7 @@ class Judge:
                 due = desired["since"] + int(1000 * lasts_s[desired["state"]])
                 late = now - max(due, house.able_since)
                 self.figures.took("a state stood after its deadline", late / 1000)
-                self._check(late <= LATE_MS, f"{thing} stands {late} ms after its deadline: {desired}")
+                self._check(late <= allowed, f"{thing} stands {late} ms after its deadline: {desired}")
         for (thing, booth), before in list(self._pending.items()):
             if self._told[Said.CALL, thing, booth] > before:
                 at = max(each.at for each in self.heard if (each.thing, each.booth) == (thing, booth))
@@ -619,11 +624,14 @@ class Judge:
             counts = Counter(
                 {row["call"]: row["count"] for row in sorted(rows, key=lambda row: row["count"])}
             )
-            unrecorded = [ack for ack in acks.values() if ack.call and ack.call not in counts]
-            self.figures.counts["presses answered"] += len(acks)
-            self.figures.counts["presses that waited over an outage, and were forgotten"] += len(unrecorded)
-            self._check(bool(rows) or booth in self._gone, f"{booth} has no record of {acks}")
-            self._check(not unrecorded or booth in self._gone, f"no record of {unrecorded}: {rows}")
+            joined = [ack for ack in acks.values() if ack.call and ack.call not in counts]
+            gone = booth in self._gone
+            for what, n in (("presses answered", len(acks)), (FORGOTTEN if gone else JOINED, len(joined))):
+                self.figures.counts[what] += n
+            self._check(bool(rows) or gone, f"{booth} has no record of {acks}")
+            for ack in joined:  # two people each had a call of the booth, and one has both now
+                later = any(row["at"] >= ack.at and _has_moved(row) for row in rows)
+                self._check(later or gone, f"no record of {ack}: {rows}")
             unclear = any(not ack.call for ack in acks.values())  # which call the first of them made
             moved = unclear or booth in self._gone or any(_has_moved(row) for row in rows)
             self._check(moved or counts.total() == len(acks), f"{acks} are counted as {counts}: {rows}")
@@ -937,9 +945,8 @@ def answers(world: World, *, always: bool) -> None:
         for each in world.judge.heard[at:]:
             at += 1
             if each.said is Said.CALL:
-                later.append(
-                    (time.monotonic() + chance.uniform(0, 0.1), each.thing, _answer(chance, always=always))
-                )
+                at_s = time.monotonic() + chance.uniform(0, 0.1)
+                later.append((at_s, each.thing, _answer(chance, always=always)))
         due = [one for one in later if one[0] <= time.monotonic()]
         later = [one for one in later if one not in due]
         for _, thing, texts in due:
@@ -951,17 +958,9 @@ def answers(world: World, *, always: bool) -> None:
 
 
 def _answer(chance: random.Random, *, always: bool) -> tuple[str, ...]:
-    texts = [
-        ("ok, 2 min", "done"),
-        ("ok",),
-        ("no",),
-        ("done",),
-        ("away", "back"),
-        ("ok", "no"),
-        ("away",),
-        ("back", "ok"),
-    ]
-    return chance.choice(texts if always else [*texts, (), ()])
+    texts = ("ok, 2 min; done", "ok", "no", "done", "away; back", "ok; no", "away", "back; ok")
+    answer = chance.choice(texts if always else (*texts, "", ""))
+    return tuple(filter(None, answer.split("; ")))
 
 
 @contextmanager
@@ -980,6 +979,7 @@ def acting(world: World, *actors: Callable[[], None]) -> Iterator[Callable[[], b
     try:
         yield lambda: not any(thread.is_alive() for thread in threads)
     except BaseException:
+        world.going.clear()
         world.over.set()
         raise
     finally:
@@ -1095,15 +1095,15 @@ def at_every_step(
     seed: int,
     figures: Figures,
     points: Iterable[Point] = STEPS,
-    most: int = 1000,
+    steps: Iterable[int] = range(1, 1000),
 ) -> None:
     """Tell a story again and again: it dies at its first such point, at its second, and so on, until it has no more."""
     numbers = itertools.count(1)
     with world(seed, figures, bot=bool(seed % 2), calling_s=0.4, running_s=0.4, quiet_s=0.2) as here:
         for point in points:
-            for n in range(1, most):
+            for n in steps:
                 with acting(here, partial(story, Story(world=here, number=next(numbers)))) as ended:
-                    died = here.lives(Death(point=point, n=n, linger_s=0.01 * (n % 2)), 20, ended)
+                    died = here.lives(Death(point=point, n=n, linger_s=0.02), 20, ended)
                     if died and not ended():
                         here.lives(Death(point=Point.NEVER), 20, ended)
                 if not died:
@@ -1116,10 +1116,7 @@ def at_every_step(
 
 def deaths(chance: random.Random) -> Iterator[Death]:
     """Every kind of death, with some order in the disorder: storms of restarts, and long outages."""
-    at_commit, at_send = (
-        (Point.BEFORE_COMMIT, Point.AFTER_COMMIT),
-        (Point.BEFORE_SEND, Point.TAKEN, Point.ANSWERED),
-    )
+    at_commit, at_send = STEPS[:2], STEPS[2:]
     while True:
         linger_s = chance.choice((0, 0, 0.03))
         kinds = {"commit": 40, "send": 22, "random": 22, "storm": 4, "outage": 5, "full": 3}
@@ -1153,9 +1150,8 @@ def world(seed: int, figures: Figures, **settings: Any) -> Iterator[World]:
             made.house.kill()
             yield made
         except BaseException:
-            made.write_story(
-                story := Path(tempfile.gettempdir()) / f"staffcall-soak-{seed}-{os.getpid()}.log"
-            )
+            story = Path(tempfile.gettempdir()) / f"staffcall-soak-{seed}-{os.getpid()}.log"
+            made.write_story(story)
             print(f"the story is in {story}", file=sys.stderr)
             raise
         finally:
@@ -1188,8 +1184,8 @@ def campaign(seed: int, kills: int, minutes: float) -> tuple[Figures, str]:
                 at_every_step(story, part, figures)
             else:
                 at_random(part // 2, 50, figures)
-            left = kills - figures.kills.total()
-            if left <= 0 or time.monotonic() > until:
+            print(f"--seed {part}: {figures.kills.total()} kills so far", file=sys.stderr, flush=True)
+            if figures.kills.total() >= kills or time.monotonic() > until:
                 return figures, ""
     except Exception as error:
         return figures, f"--seed {part}: {error}"

@@ -305,7 +305,6 @@ class AnyHistory(RuleBasedStateMachine):
         self.once, self.often = Side(), Side()
         self.sent: list[Sent] = []
         self.crashes = 0
-        self.oks: Counter[str] = Counter()
         self.record = Record(self.once)
 
     # What happens

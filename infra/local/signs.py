@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 TABLE: Final = """
 CREATE TABLE IF NOT EXISTS kiosks (booth TEXT PRIMARY KEY, at INTEGER NOT NULL, period_s REAL NOT NULL) STRICT;
 """
-LATE: Final = (
-    1.5  # periods without a sign are a silence: one is missing, and it is said before a second one is
-)
+LATE: Final = 1.5  # periods: one sign is missing, and that is said before a second one is
 OPEN_MS: Final = 12 * 3_600_000  # a booth whose kiosk was there before that has been closed since
 KIOSK_S: Final = 60.0  # a kiosk says more often that it is there; who says less often is none of ours
 
@@ -269,9 +267,7 @@ class Kiosks:
 
     def know(self, booths: Iterable[str]) -> None:
         """These are registered; every other one that has no screen now is forgotten."""
-        known = frozenset(
-            booths
-        )  # before the lock, which the store's thread takes: they may be read from there
+        known = frozenset(booths)  # not under the lock: the store, which reads them, takes it too
         with self._lock:
             self._known = known
             for booth in [each for each in self._booths if each not in self._known]:
