@@ -353,6 +353,8 @@ def the_deliverer_died(scene: Scene) -> None:
 def the_deliverer_forgot_somebody(scene: Scene) -> None:
     scene.untold()
     until(lambda: scene.here.deliverer._channel.tried, "a pause")
+    until(lambda: scene.followed() and not scene.here.deliverer._woken, "that it has heard of every change")
+    time.sleep(0.2)  # and has looked at it
     scene.here.deliverer._forget("staff-hana")
     scene.finds(Rule.DELIVERED)
     until(lambda: scene.here.deliverer.pending, "what is to be told")
