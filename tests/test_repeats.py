@@ -497,6 +497,17 @@ def test_who_was_away_when_their_call_was_passed_on_is_not_called_as_well(side: 
     assert held(side) == {"sora": ["main"]}
 
 
+def test_a_press_that_is_sent_again_after_a_crash_stays_with_who_took_it(side: Side) -> None:
+    press(side, "sora", "main")
+    say(side, "riku", "away")
+    sent = pressed_by_http("sora", "hall", "the same")
+    with pytest.raises(Crash), side.shadows.nth(2, _die):
+        sent.send(side)  # Hana has it
+    say(side, "riku", "back")
+    sent.send(side)
+    assert held(side) == {"sora": ["main"], "hana": ["hall"]}
+
+
 def test_a_call_that_comes_back_while_it_is_passed_on_is_not_lost(side: Side) -> None:
     say(side, "riku", "away")
     press(side, "hana", "main")
