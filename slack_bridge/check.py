@@ -21,6 +21,7 @@ from slack_bridge.tellers import bounded
 SLACK: Final = "slack"
 TEST_WORDS: Final = "Staff Call: a test, nobody waits"
 PATIENCE_S: Final = 60.0
+LEAST_WAIT_S: Final = 1.0  # who is told to wait for no time at all asks no faster than that
 CLOCK_S: Final = 5.0
 PAGE: Final = 1000
 POSTING: Final = "chat:write"
@@ -67,10 +68,11 @@ class Asker:
             try:
                 answer = bounded(lambda: self._client.api_call(method, params=arguments))
             except NotTold as no:
-                if no.retry_after_s is None or no.retry_after_s > self._left_s:
+                wait_s = None if no.retry_after_s is None else max(no.retry_after_s, LEAST_WAIT_S)
+                if wait_s is None or wait_s > self._left_s:
                     raise
-                self._left_s -= no.retry_after_s
-                self._sleep(no.retry_after_s)
+                self._left_s -= wait_s
+                self._sleep(wait_s)
             else:
                 headers = {name.lower(): str(value) for name, value in answer.headers.items()}
                 return {**(answer.data if isinstance(answer.data, dict) else {}), "headers": headers}
@@ -152,11 +154,11 @@ def _scopes(header: str | None, info: Mapping[str, Any] | None, *, events: bool)
     kinds = list(HISTORY.values()) if info is None else [HISTORY[bool(info.get("is_private"))]]
     wanted = [[POSTING], *([[MENTIONED], kinds] if events else [])]
     for any_of in wanted:
-        if granted.isdisjoint(any_of):
+        if there := [scope for scope in any_of if scope in granted]:
+            yield right(SLACK, f"The bot has the scope {there[0]}")
+        else:
             scope = " or ".join(any_of)
             yield _wrong(f"The bot has no scope {scope}", _add(scope))
-        else:
-            yield right(SLACK, f"The bot has the scope {any_of[0]}")
 
 
 def _people(asker: Asker, members: Iterable[Member]) -> Generator[Finding, None, list[Member]]:

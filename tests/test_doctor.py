@@ -35,6 +35,7 @@ from tests.test_signs import APP, kiosk
 HANA: Final = Member(thing="staff-hana", slack="U0HANA")
 SORA: Final = Member(thing="staff-sora", slack="U0SORA")
 NOW: Final = 1_793_235_600_000
+ASK: Final = here.Here.ask
 
 
 @pytest.fixture
@@ -150,6 +151,8 @@ def test_a_private_channel_needs_the_other_scope_of_the_two(slack: FakeSlack) ->
     channel(is_private=True)(slack)
     without("channels:history")(slack)
     assert faults(of_bot(slack)) == []
+    without("channels:read", "groups:read", "channels:history")(slack)
+    assert "The bot has the scope groups:history" in [each.detail for each in of_bot(slack)]
     without("groups:history")(slack)
     assert [each.detail for each in faults(of_bot(slack))] == ["The bot has no scope groups:history"]
 
@@ -203,6 +206,14 @@ def test_when_slack_asks_to_wait_that_is_done_but_not_for_ever(slack: FakeSlack)
     assert fault.verdict is Verdict.UNKNOWN
     assert fault.detail.startswith("Whether Slack knows 1 of 1 people was not looked at: Slack answered 429")
     assert naps == [20, 20]
+
+
+def test_a_slack_that_says_to_wait_for_no_time_is_not_asked_again_and_again(slack: FakeSlack) -> None:
+    naps: list[float] = []
+    slack.refuses["auth.test"] = Next(status=429, retry_after="0")
+    (fault,) = check.of_bot(asker(slack, patience_s=3, sleep=naps.append), "C0FLOOR", [], events=True)
+    assert fault.verdict is Verdict.WRONG
+    assert naps == [1, 1, 1]
 
 
 def test_socket_mode_is_asked_for_and_not_opened(slack: FakeSlack) -> None:
@@ -318,7 +329,7 @@ def test_a_folder_that_cannot_be_written_is_wrong() -> None:
 
 def test_little_room_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local_check, "LEAST_FREE", 10**18)
-    assert [re.sub("[0-9]+", "N", each) for each in disk(tmp_path)] == ["Only N MB are free"]
+    assert [re.sub("[0-9]+", "N", each) for each in disk(tmp_path)] == ["Only N MB are free on the disk"]
 
 
 def test_a_database_that_is_damaged_is_wrong(tmp_path: Path) -> None:
@@ -461,6 +472,17 @@ def test_what_the_process_says_of_itself_is_said_here(floor: Floor, monkeypatch:
     assert "Free some space" in line
 
 
+def test_what_the_process_has_found_too_is_one_line(floor: Floor) -> None:
+    place, at = floor.shop.place, time.time_ns() // 1_000_000 - 3_600_000
+    add_button(place, NewButton(id="mute", single="hana", heartbeat_s=600))
+    place.shadows.update("button-mute", reported={"at": at, "heard": at})
+    floor.shop.close()
+    floor.shop.open()  # which looks at once
+    until(lambda: "button" in [each["what"] for each in floor.shop.admin()["troubles"]], "the trouble", 20)
+    (line,) = [line for line in floor.doctor().wrong if "button-mute" in line]
+    assert "A button is silent that says every 10 minutes that it lives. Press it once" in line
+
+
 def test_a_clock_that_was_set_and_another_slack_than_here_are_wrong() -> None:
     said = {
         "signs": [],
@@ -504,7 +526,10 @@ def test_a_process_that_does_not_let_us_in_or_hangs_is_said(
         assert "does not let us in" in said.wrong[0]
         assert "STAFFCALL_ADMIN_TOKEN" in said.wrong[0]
     with monkeypatch.context() as patch:
-        patch.setattr(here, "_DIRECT", None)
+        patch.setattr(checks.Roster, "of", None)  # nothing else is asked of it
+        patch.setattr(here.Here, "ask", lambda _here, path, token: ASK(_here, f"{path}-of-tomorrow", token))
+        assert "of another version" in floor.doctor().wrong[0]
+    with monkeypatch.context() as patch:
         patch.setattr(here.Here, "ask", lambda *_: here._listens("http://127.0.0.1:9"))
         assert (
             floor.doctor().wrong[0].startswith("wrong    run       staffcall is not running at 127.0.0.1:9")

@@ -82,6 +82,8 @@ def _asked(here: Here) -> JsonObject | Trouble:
         except Rejected as no:
             detail = f"`staffcall run` does not let us in: {no.message}"
             fix = "Set the same STAFFCALL_ADMIN_TOKEN here as there."
+            if no.code == 404:
+                detail, fix = "`staffcall run` is of another version than this", "Start it again."
         except (click.ClickException, SettingsError) as no:
             detail, fix = str(no), "Look into its log, and start it again."
     return Trouble(what="run", detail=detail, fix=fix)

@@ -106,7 +106,7 @@ def of_disk(folder: Path) -> Iterator[Finding]:
     yield _writable(folder)
     free = shutil.disk_usage(_there(folder)).free
     if free < LEAST_FREE:
-        yield _disk(f"Only {free / 1e6:.0f} MB are free", FREE_SPACE)
+        yield _disk(f"Only {free / 1e6:.0f} MB are free on the disk", FREE_SPACE)
     else:
         yield right("disk", f"{free / 1e9:.1f} GB are free")
     database = folder / DATABASE

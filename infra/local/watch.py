@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 TABLE: Final = "CREATE TABLE IF NOT EXISTS room (n INTEGER PRIMARY KEY, filler BLOB) STRICT;"
 LOOK_S: Final = 1.0
-AGAIN_S: Final = 5.0  # after a try that failed: what is mended is seen soon
+AGAIN_S: Final = 10.0  # after a try that failed: what is mended is seen soon
 ROOM: Final = 16_384  # bytes: a call takes less
 LEAST_FREE: Final = 200_000_000
 FREE_SPACE: Final = "Free some space on the disk of the data folder."
