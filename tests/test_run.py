@@ -97,6 +97,20 @@ def test_it_stops_cleanly_on_a_signal_while_it_is_in_use(
     assert not (shop.data / "running.json").exists()
 
 
+def test_a_signal_that_another_thread_takes_stops_it_too() -> None:
+    asked_to_stop = """
+import signal, threading, time
+from infra.local.run import prepared
+
+wait_for_the_end = prepared()
+other = threading.Thread(target=time.sleep, args=(60,), daemon=True)
+other.start()
+threading.Timer(0.3, signal.pthread_kill, (other.ident, signal.SIGTERM)).start()
+wait_for_the_end()
+"""
+    assert subprocess.run([sys.executable, "-c", asked_to_stop], timeout=20, check=False).returncode == 0
+
+
 def test_the_demo_closes_the_loop_with_no_account(tmp_path: Path, slack: FakeSlack) -> None:
     shop = Shop(tmp_path / "data", slack)
     unset = ("SLACK_WEBHOOK_URL", "SLACK_OUTGOING_TOKEN", "STAFFCALL_BUTTON_TOKEN", "STAFFCALL_ADMIN_TOKEN")

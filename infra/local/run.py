@@ -6,10 +6,10 @@ import os
 import secrets
 import signal
 import socket
-import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,23 +31,27 @@ def run(settings: Settings, *, demo: bool = False) -> None:
     Raises:
         SettingsError: one line that says what to change: a port in use, a data folder that cannot be written.
     """
-    told = prepared()
+    wait_for_the_end = prepared()
     with ExitStack() as stack:
         addresses = start(settings, stack, demo=demo)
         print(_greeting(settings, addresses, demo=demo), flush=True)  # noqa: T201 - what whoever starts it reads
-        told.wait()
+        wait_for_the_end()
 
 
-def prepared() -> threading.Event:
-    """Make this process a server; the answer is set when it is told to stop."""
-    told = threading.Event()
+def prepared() -> Callable[[], object]:
+    """Make this process a server; what is returned waits until it is told to stop."""
+    # The system may hand a signal to any thread, and Python wakes the main one only from what can be interrupted: a byte
+    # in a socket reaches it for sure.
+    here, there = socket.socketpair()
+    there.setblocking(False)
+    signal.set_wakeup_fd(there.detach())
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda *_: None)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     _spare_the_proxy()
     _take_more_files()
-    return told
+    return partial(here.recv, 1)
 
 
 def _take_more_files() -> None:

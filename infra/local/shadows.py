@@ -38,11 +38,11 @@ def run(settings: Settings) -> None:
     Raises:
         SettingsError: one line that says what to change: a port in use, a data folder that cannot be written.
     """
-    told = prepared()
+    wait_for_the_end = prepared()
     with ExitStack() as stack:
         addresses, _ = start(settings, stack)
         print(_greeting(settings, addresses), flush=True)  # noqa: T201 - what whoever starts it reads
-        told.wait()
+        wait_for_the_end()
 
 
 def start(
