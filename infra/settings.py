@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from shadows.calls import Timing
+
 HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 TOKENS_FILE: Final = "tokens.json"
 SHORT: Final = 16  # characters: a secret with fewer can be guessed
@@ -34,7 +36,7 @@ class Settings:
         ws_url: where kiosks find MQTT; "" for the page's own host with ``ws_port``.
         mqtt_url: an external broker; "" for the embedded gateway.
         mqtt_user, mqtt_password: the login of MQTT over TCP, both or neither; without it that port is loopback only.
-        calling_s, running_s, quiet_s: seconds; fractions count.
+        calling_s, running_s, quiet_s, remind_s: seconds; fractions count.
         admin_token, button_token: "" if they are to be made; :func:`tokens` has them in the end.
         target: where the subcommands act: ``local`` or ``aws``.
     """
@@ -53,6 +55,7 @@ class Settings:
     calling_s: float = 180.0
     running_s: float = 300.0
     quiet_s: float = 20.0
+    remind_s: float = 60.0
     history_days: int = 400
     lang: str = "ja"
     target: str = "local"
@@ -66,6 +69,13 @@ class Settings:
     slack_channel: str = ""
     slack_api_url: str = ""
     soracom_beam_key: str = field(default="", repr=False)
+
+    @property
+    def timing(self) -> Timing:
+        """How long states last."""
+        return Timing(
+            calling_s=self.calling_s, running_s=self.running_s, quiet_s=self.quiet_s, remind_s=self.remind_s
+        )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Self:
@@ -195,6 +205,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "STAFFCALL_CALLING_SECONDS": ("calling_s", _seconds("more than 0"), False),
     "STAFFCALL_RUNNING_SECONDS": ("running_s", _seconds("more than 0"), False),
     "STAFFCALL_QUIET_SECONDS": ("quiet_s", _seconds("0 or more"), False),
+    "STAFFCALL_REMIND_SECONDS": ("remind_s", _seconds("0 or more"), False),
     "STAFFCALL_HISTORY_DAYS": ("history_days", _days, False),
     "STAFFCALL_LANG": ("lang", _one_of("ja", "en"), False),
     "STAFFCALL_TARGET": ("target", _one_of("local", "aws"), False),

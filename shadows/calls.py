@@ -2,8 +2,9 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from shadows.errors import Rejected
@@ -17,24 +18,35 @@ from shadows.staff import (
     Staff,
     StaffState,
     changes,
+    handed_on,
     next_waiting,
     passes_on,
     repeats,
     step,
     without_oldest,
+    yielded,
 )
 
 T = TypeVar("T")
+OPEN: Final = (
+    "open"  # attribute of who was asked last: the call that nobody took, once the channel has heard of it
+)
 ATTEMPTS: Final = 60  # with the pauses between them some 3 s: longer than any crowd at one shadow lasts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """How long a state lasts, in seconds; a booth may say otherwise for its own calls."""
+    """How long a state lasts, in seconds; a booth may say otherwise for its own calls.
+
+    Attributes:
+        quiet_s: after a mention, for which a press or a reminder mentions nobody.
+        remind_s: after which who has not answered is reminded; 0 for never.
+    """
 
     calling_s: float = 180
     running_s: float = 300
     quiet_s: float = 20
+    remind_s: float = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +154,86 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
     return outcome
 
 
+def volunteer(place: Place, thing: str, key: Key, note: str = "") -> Outcome | None:
+    """Somebody who was not called says that they go: they take the call that nobody took, the one told last.
+
+    It is written to who goes first: a crash before the other half leaves it open for one more, never for nobody.
+
+    Returns:
+        What it came to; ``thing`` is who goes, which may be another one who was quicker. None if there is no such
+        call, or if they have one of their own, or are away.
+
+    Raises:
+        Rejected: as :func:`record`.
+    """
+    staff = read(place, thing)
+    if (
+        key.in_(staff.seen, place.clock()) and staff.call.tried
+    ):  # a crash may have kept us from the other half
+        _gives_way(place, staff.call.tried[-1], staff.call.id, thing)
+    left = _left(place) if staff.state is StaffState.IDLE else None
+    if left is None:
+        return None
+    owner, call = left
+    outcome = record(place, thing, Event(kind=CallEvent.VOLUNTEER, key=key, call=call, note=note))
+    goes = _gives_way(place, owner, call.id, thing)
+    if goes != thing:
+        about = (call.id, read(place, thing).asked.since)
+        record(place, thing, Event(kind=CallEvent.DONE, about=about))
+    return replace(outcome, thing=goes)
+
+
+def _left(place: Place) -> tuple[str, Call] | None:
+    """Of the calls that nobody took the one of which the channel heard last, and who was asked last; None if there is none."""
+    found = []
+    for thing in place.things.list(type="staff"):
+        if call := thing.attributes.get(OPEN):
+            with suppress(Rejected):  # removed meanwhile
+                staff = read(place, thing.name)
+                if _is_open(place, staff, call):
+                    found.append((staff.asked.since, thing.name, staff.call))
+                else:
+                    place.things.update(thing.name, {OPEN: ""})
+    _, owner, left = max(found, default=(0, "", None))
+    return (owner, handed_on(left, owner)) if left else None
+
+
+def _is_open(place: Place, staff: Staff, call: str) -> bool:
+    """Whether an "ok" can be meant for this: later than anybody is called for, it is chatter."""
+    heard_s = (place.clock() - staff.told_at) / 1000
+    return staff.nobody_left and staff.call.id == call and heard_s < place.timing.calling_s
+
+
+def colleagues(place: Place, thing: str, call: Call) -> Iterator[str]:
+    """The Slack ids of who else stands at the booth of a call that nobody took: who is free, and was not asked."""
+    try:
+        listed = place.shadows.get(f"booth-{call.booth}").reported.get("staff")
+    except Rejected:  # no such booth any more
+        return
+    asked = {thing, *call.tried}
+    for other in listed if isinstance(listed, list) else ():
+        if isinstance(other, str) and other not in asked:
+            with suppress(Rejected):  # removed, or no name for a thing
+                if read(place, other).state is StaffState.IDLE and (slack := _slack_of(place, other)):
+                    yield slack
+
+
+def _slack_of(place: Place, thing: str) -> str:
+    return place.things.get(thing).attributes.get("slackUserId", "")
+
+
+def _gives_way(place: Place, owner: str, call: str, thing: str) -> str:
+    """Write down with who was asked last that ``thing`` goes, unless somebody does already; the answer is who goes."""
+
+    def decide(staff: Staff) -> tuple[JsonObject, str]:
+        if staff.call.id != call or not staff.nobody_left:
+            return {}, staff.call.to if staff.call.id == call and staff.call.to else thing
+        after = replace(staff, asked=replace(staff.asked, call=replace(staff.call, to=thing)))
+        return changes(staff, after), thing
+
+    return rewrite(place, owner, decide)
+
+
 def take_next(place: Place, thing: str) -> None:
     """Give a person who has become free the oldest of the calls that wait for them; pass it on if they are away."""
 
@@ -191,6 +283,8 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
     found = [(each, key.in_(each[1].seen, place.clock())) for each in _backups(place, thing, call.tried)]
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
     for (backup, other), has_it in sorted(found, key=lambda each: not each[1]):
+        if has_it:
+            _yield(place, [each for (each, _), _ in found], call.booth, backup)
         unfree = staff.state in BUSY and event.call and not _free(other, call)
         if not has_it and (other.state is StaffState.AWAY or unfree):
             continue
@@ -200,6 +294,18 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
             if no.code not in (404, 429):  # gone, or as many wait for this one as can be kept: ask the next
                 raise
     return None
+
+
+def _yield(place: Place, others: Iterable[str], booth: str, to: str) -> None:
+    """Have those through whom a call came to ``to`` keep none of it: a crash may have come before that was written."""
+
+    def decide(staff: Staff) -> tuple[JsonObject, None]:
+        return changes(staff, yielded(staff, booth, to, CallEvent.HANDOVER, place.clock())), None
+
+    for other in others:
+        if other == to:
+            break
+        rewrite(place, other, decide)
 
 
 def _free(staff: Staff, call: Call) -> bool:

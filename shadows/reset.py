@@ -1,13 +1,16 @@
-"""The timed reset: when a state ends by itself. The deadline is in the shadow; an alarm is only the clock's bell."""
+"""The timed reset: when a state ends by itself, and when who was called is reminded.
+
+The deadline is in the shadow; an alarm is only the clock's bell.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
-from shadows.calls import Place, read, record, rewrite, take_next
+from shadows.calls import Place, colleagues, read, record, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
-from shadows.staff import AHEAD_MS, BUSY, CallEvent, Event, Staff, StaffState, changes, shifted
+from shadows.staff import AHEAD_MS, BUSY, GONE_AFTER_MS, CallEvent, Event, Staff, StaffState, changes, shifted
 
 EXPIRES_AFTER_MS: Final = 600_000
 A_YEAR_S: Final = 31_536_000  # longer is a slip, and more than an alarm can hold
@@ -28,8 +31,8 @@ class Alarm:
 
     @classmethod
     def of(cls, thing: str, staff: Staff) -> Self | None:
-        """The alarm that a person's state needs; None if it does not end by itself."""
-        if staff.state not in BUSY:
+        """The alarm that a person's state may need; None if nothing comes of it by itself."""
+        if staff.state not in BUSY and not staff.nobody_left:
             return None
         return cls(thing=thing, call=staff.call.id, state=staff.state, since=staff.asked.since)
 
@@ -50,12 +53,32 @@ class Alarm:
         return asdict(self)
 
 
-def deadline(place: Place, staff: Staff) -> int | None:
-    """When a person's state ends by itself, ms since 1970; None if it does not."""
+def rings_at(place: Place, thing: str, staff: Staff) -> int | None:
+    """When the alarm of a person's state rings next, ms since 1970; None if nothing comes of it by itself."""
+    due = _due(place, thing, staff)
+    return due and due[0]
+
+
+def _due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] | None:
+    """When the clock does something about a person's state, and what: first it reminds them, in the end it is over."""
     if staff.state not in BUSY:
+        return _shout_due(place, thing, staff)
+    calling, since = staff.state is StaffState.CALLING, staff.asked.since
+    usual = place.timing.calling_s if calling else place.timing.running_s
+    ends = since + int(1000 * (_booth_seconds(place, staff) or usual))
+    reminds = since + int(1000 * place.timing.remind_s)
+    if calling and not staff.call.reminded and since < reminds < ends and place.clock() < ends:
+        return reminds, CallEvent.REMIND
+    return ends, CallEvent.MISSED if calling else CallEvent.ENDED
+
+
+def _shout_due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] | None:
+    """Those of the booth heard first that nobody was left; if none of them goes, everybody does."""
+    shouts = staff.asked.since + int(1000 * place.timing.remind_s)
+    waits = staff.nobody_left and not staff.call.reminded and staff.asked.since < shouts
+    if not waits or place.clock() - staff.asked.since >= GONE_AFTER_MS:
         return None
-    usual = place.timing.calling_s if staff.state is StaffState.CALLING else place.timing.running_s
-    return staff.asked.since + int(1000 * (_booth_seconds(place, staff) or usual))
+    return (shouts, CallEvent.REMIND) if any(colleagues(place, thing, staff.call)) else None
 
 
 def _booth_seconds(place: Place, staff: Staff) -> float | None:
@@ -68,10 +91,10 @@ def _booth_seconds(place: Place, staff: Staff) -> float | None:
 
 
 def ring(place: Place, alarm: Alarm) -> int | None:
-    """End a state whose time is over.
+    """Do what it is time for: remind who was called, or end the state.
 
     Returns:
-        When to ring again, ms since 1970, if the time is not over yet; else None.
+        When to ring again, ms since 1970; None once this state is over.
     """
     try:
         staff = read(place, alarm.thing)
@@ -79,24 +102,27 @@ def ring(place: Place, alarm: Alarm) -> int | None:
         if no.code == 404:  # removed meanwhile
             return None
         raise
-    return _end(place, alarm.thing, staff) if Alarm.of(alarm.thing, staff) == alarm else None
+    if Alarm.of(alarm.thing, staff) != alarm:
+        return None
+    staff = _on_time(place, alarm.thing, staff)
+    return rings_at(place, alarm.thing, staff) if Alarm.of(alarm.thing, staff) == alarm else None
 
 
-def _end(place: Place, thing: str, staff: Staff) -> int | None:
-    """Record that a state's time is over, or say when it will be; so late that nobody waits, the call expires."""
-    due = deadline(place, staff)
-    if due is None or (late := place.clock() - due) < 0:
-        return due
-    kind = CallEvent.MISSED if staff.state is StaffState.CALLING else CallEvent.ENDED
-    if late > EXPIRES_AFTER_MS:
+def _on_time(place: Place, thing: str, staff: Staff) -> Staff:
+    """Record what it is time for, if anything; the answer is the person as they are then."""
+    due = _due(place, thing, staff)
+    if due is None or (late := place.clock() - due[0]) < 0:
+        return staff
+    kind = due[1]
+    if kind is not CallEvent.REMIND and late > EXPIRES_AFTER_MS:  # nobody waits any more
         kind = CallEvent.EXPIRED
     record(place, thing, Event(kind=kind, about=(staff.call.id, staff.asked.since)))
-    return None
+    return read(place, thing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What the sweep found of one person: when their state ends (ms since 1970), and whether something is untold."""
+    """What the sweep found of one person, and when their alarm rings next, ms since 1970."""
 
     thing: str
     staff: Staff
@@ -145,8 +171,8 @@ def _swept(place: Place, thing: str) -> Found:
     ahead = staff.asked.since - place.clock()
     if ahead > AHEAD_MS:  # or its deadline would be as far away as the clock was set back
         staff = restamp(place, thing, -ahead)
-    due = _end(place, thing, staff)
-    if due is None and (staff.state in BUSY or staff.waiting):  # over just now, or free for who waits
+    staff = _on_time(place, thing, staff)
+    if staff.state not in BUSY and staff.waiting:
         take_next(place, thing)
         staff = read(place, thing)
-    return Found(thing=thing, staff=staff, due=due)
+    return Found(thing=thing, staff=staff, due=rings_at(place, thing, staff))

@@ -35,11 +35,16 @@ class StaffState(StrEnum):
 
 
 class CallEvent(StrEnum):
-    """What can happen to a person's call; also the ``why`` of the state that it made."""
+    """What can happen to a person's call; also the ``why`` of the state that it made.
+
+    An "ok" of who was called for nothing is one of a volunteer; the state that it makes has the ``why`` of any other.
+    """
 
     PRESS = "press"
     OK = "ok"
+    VOLUNTEER = "volunteer"
     NO = "no"
+    REMIND = "remind"
     MISSED = "missed"
     ENDED = "ended"
     DONE = "done"
@@ -132,6 +137,7 @@ class Call:
         end: how it was over for this person; "" while it is not.
         to: the thing that has it now; "" if nobody else does.
         tried: things that were asked before, oldest first; they are not asked again.
+        reminded: whether the person was to be reminded of it.
     """
 
     id: str = ""
@@ -143,6 +149,7 @@ class Call:
     end: End = End.OPEN
     to: str = ""
     tried: tuple[str, ...] = ()
+    reminded: bool = False
 
     @classmethod
     def read(cls, raw: object) -> Self:
@@ -158,6 +165,7 @@ class Call:
             end=_member(End, got.get("end"), End.OPEN),
             to=_text(got.get("to")),
             tried=_texts(got.get("tried")),
+            reminded=got.get("reminded") is True,
         )
 
     def document(self) -> JsonObject:
@@ -189,14 +197,14 @@ class Asked:
         return {"state": self.state, "since": self.since, "why": self.why, "call": self.call.document()}
 
     @property
-    def age(self) -> tuple[int, int]:
-        """What orders two snapshots of one person: a repeated press changes the count alone."""
-        return (self.since, self.call.count)
+    def age(self) -> tuple[int, int, bool]:
+        """What orders two snapshots of one person: a press again changes the count alone, a reminder only that mark."""
+        return (self.since, self.call.count, self.call.reminded)
 
     @property
-    def news(self) -> tuple[int, str, int]:
+    def news(self) -> tuple[int, str, int, bool]:
         """What may have to be said if it differs; a difference elsewhere is only reported."""
-        return (self.since, self.call.id, self.call.count)
+        return (self.since, self.call.id, self.call.count, self.call.reminded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,7 +358,7 @@ class Event:
 
     Attributes:
         key: to know it again; None for a timer, which names what it is ``about`` instead.
-        call: of a press or a hand-over.
+        call: of a press or a hand-over; of a volunteer the call that nobody took.
         note: what was written after "ok".
         about: the (call id, since) that a timer was set for; an event about another state does nothing.
     """
@@ -371,6 +379,12 @@ def pressed(booth: str, click: ClickType, key: Key, now: int) -> Event:
 def answered(kind: CallEvent, key: Key, note: str = "") -> Event:
     """What a person said: ok, no, done, away, back; or a visitor: cancel."""
     return Event(kind=kind, key=key, note=note)
+
+
+def handed_on(call: Call, thing: str) -> Call:
+    """A call as the next person gets it, once this one was asked."""
+    tried = _union(call.tried, (thing,))
+    return replace(call, tried=tried, end=End.OPEN, to="", note="", reminded=False)
 
 
 def next_waiting(staff: Staff, now: int) -> Event | None:
@@ -404,6 +418,8 @@ def repeats(staff: Staff, event: Event, now: int) -> bool:
 
 def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
     """The call that somebody else must be asked to take before this event is written; None if there is none."""
+    if event.kind is _E.VOLUNTEER:
+        return None
     if event.call and staff.state not in (_I, _A):
         return None if staff.has_call_of(event.call.booth) else _joined(staff, event.call)
     if event.call and staff.state is _A:
@@ -413,7 +429,7 @@ def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
     _, end = _next(staff, event) or (None, End.OPEN)
     if end not in UNANSWERED:
         return None
-    return replace(staff.call, tried=(*staff.call.tried, thing)[-TRIED_KEPT:], end=End.OPEN, to="", note="")
+    return handed_on(staff.call, thing)
 
 
 def step(staff: Staff, event: Event, now: int, to: str = "") -> Staff:
@@ -428,6 +444,10 @@ def step(staff: Staff, event: Event, now: int, to: str = "") -> Staff:
     Raises:
         Rejected: 429, if as many booths as can be kept wait for this person already.
     """
+    if (
+        event.kind is _E.VOLUNTEER and staff.state is not _I
+    ):  # they were called themselves meanwhile: it is their answer
+        event = replace(event, kind=_E.OK, call=None)
     after = _arrived(staff, event, now, to) if event.call else _moved(staff, event, now, to)
     if event.key is None:
         return after
@@ -435,13 +455,17 @@ def step(staff: Staff, event: Event, now: int, to: str = "") -> Staff:
 
 
 def _next(staff: Staff, event: Event) -> tuple[StaffState, End] | None:
-    if event.about is not None and event.about != (staff.call.id, staff.asked.since):
-        return None
-    return NEXT.get((staff.state, event.kind))
+    return NEXT.get((staff.state, event.kind)) if _is_about(event, staff) else None
+
+
+def _is_about(event: Event, staff: Staff) -> bool:
+    return event.about is None or event.about == (staff.call.id, staff.asked.since)
 
 
 def _moved(staff: Staff, event: Event, now: int, to: str) -> Staff:
     """An answer, a timer: the person's own call moves on or ends."""
+    if event.kind is _E.REMIND:
+        return _reminded(staff, event)
     move = _next(staff, event)
     if move is None:
         return staff
@@ -451,16 +475,26 @@ def _moved(staff: Staff, event: Event, now: int, to: str) -> Staff:
         staff = replace(staff, waiting=tuple(each for each in staff.waiting if now - each.at < GONE_AFTER_MS))
     call = staff.call
     if staff.state in BUSY:  # going away from idle, or coming back, says nothing about the last call
-        call = replace(call, end=end, to=to, note=event.note if event.kind is _E.OK else call.note)
+        note = event.note if event.kind is _E.OK else call.note
+        call = replace(call, end=end, to=to, note=note, reminded=False)
     return _asked(staff, state, event.kind, call, now)
 
 
+def _reminded(staff: Staff, event: Event) -> Staff:
+    """Who was called is to be reminded, or who might take what nobody took; the state goes on, and so does its time."""
+    if not (staff.state is _C or staff.nobody_left) or not _is_about(event, staff):
+        return staff
+    return replace(staff, asked=replace(staff.asked, call=replace(staff.call, reminded=True)))
+
+
 def _arrived(staff: Staff, event: Event, now: int, to: str) -> Staff:
-    """A press or a hand-over: a call comes to this person."""
+    """A press, a hand-over, a volunteer: a call comes to this person."""
     call, staff = event.call or Call(), brought_back(staff, now)
-    if to:  # who has it may have passed it back meanwhile: then it waits here
-        kept = (each for each in staff.waiting if each.booth != call.booth or to in each.tried)
-        return replace(staff, waiting=tuple(kept))
+    if event.kind is _E.VOLUNTEER:
+        taken = replace(_joined(staff, call), note=event.note)
+        return _asked(_not_waiting(staff, call.booth), _R, _E.OK, taken, now)
+    if to:
+        return yielded(staff, call.booth, to, event.kind, now)
     if staff.has_call_of(call.booth):
         return replace(staff, asked=replace(staff.asked, call=_more(staff.call, call)))
     if staff.state is _I:
@@ -469,6 +503,18 @@ def _arrived(staff: Staff, event: Event, now: int, to: str) -> Staff:
         gone = replace(_joined(staff, call), end=End.UNAVAILABLE)
         return _asked(_not_waiting(staff, call.booth), _A, event.kind, gone, now)
     return replace(staff, waiting=_queued(staff.waiting, call))
+
+
+def yielded(staff: Staff, booth: str, to: str, why: CallEvent, now: int) -> Staff:
+    """The same person, now that ``to`` has the call of a booth: it waits here no more, nor are they called for it.
+
+    Only if ``to`` was asked before them, it has been passed back: then it is theirs.
+    """
+    kept = tuple(each for each in staff.waiting if each.booth != booth or to in each.tried)
+    after = replace(staff, waiting=kept)
+    if staff.state is not _C or staff.call.booth != booth or to in staff.call.tried:
+        return after
+    return _asked(after, _I, why, replace(staff.call, end=End.UNAVAILABLE, to=to, reminded=False), now)
 
 
 def _not_waiting(staff: Staff, booth: str) -> Staff:

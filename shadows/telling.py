@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from shadows.calls import Place, read, rewrite, take_next
+from shadows.calls import OPEN, Place, colleagues, read, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 from shadows.staff import BUSY, Asked, Call, CallEvent, End, Staff, StaffState, Telling
@@ -26,6 +26,7 @@ class MentionKind(StrEnum):
 
     PRESS = "press"
     AGAIN = "again"
+    REMIND = "remind"
     HANDOVER = "handover"
     NOBODY = "nobody"
     CANCELLED = "cancelled"
@@ -44,6 +45,7 @@ class Mention:
         state: of the person.
         tried: names of those who were asked before.
         thread: ts of the first message about this call, where it is known; else "".
+        colleagues: Slack ids of those who are asked first when nobody is left; everybody is, if there are none.
     """
 
     kind: MentionKind
@@ -55,6 +57,7 @@ class Mention:
     state: StaffState
     tried: tuple[str, ...] = ()
     thread: str = ""
+    colleagues: tuple[str, ...] = ()
 
 
 class NotTold(Exception):  # noqa: N818 - a state of the message, not a fault of ours
@@ -163,14 +166,18 @@ def mention_for(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
     if asked.state is StaffState.CALLING and (asked.call.id != told.call.id or told.state not in BUSY):
         return MentionKind.HANDOVER if asked.why is CallEvent.HANDOVER else MentionKind.PRESS
     # Where the state is another one, "ok" came between: who says it does not need to hear of the press before.
-    pressed_again = asked.state is told.state and asked.call.count > told.call.count
-    return MentionKind.AGAIN if pressed_again and not _quiet(staff, now, quiet_s) else None
+    if asked.state is not told.state or _quiet(staff, now, quiet_s):
+        return None
+    if asked.call.count > told.call.count:
+        return MentionKind.AGAIN
+    return MentionKind.REMIND if asked.call.reminded and not told.call.reminded else None
 
 
 def _over(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
     """What is said of a call that is over: only what somebody must know who was not the one to end it."""
     call, told, age = staff.call, staff.told, now - staff.asked.since
-    if (call.id, call.end) == (told.call.id, told.call.end):  # said before they went away or came back
+    said = (call.id, call.end) == (told.call.id, told.call.end)
+    if said and call.reminded == told.call.reminded:  # before they went away or came back
         return None
     if call.end is End.EXPIRED:
         return MentionKind.EXPIRED if age <= EXPIRED_FOR_MS else None
@@ -179,7 +186,7 @@ def _over(staff: Staff, now: int, quiet_s: float) -> MentionKind | None:
     if call.end is End.CANCELLED and call.id == told.call.id and told.state in BUSY:
         return MentionKind.CANCELLED
     if staff.nobody_left:
-        same = told.call.end is End.UNAVAILABLE and told.call.booth == call.booth
+        same = not said and told.call.end is End.UNAVAILABLE and told.call.booth == call.booth
         return None if same and _quiet(staff, now, quiet_s) else MentionKind.NOBODY
     return None
 
@@ -203,7 +210,7 @@ def untold(place: Place, thing: str, *, alive_since: int = 0, note: Note = unrec
     staff = read(place, thing)
     kind = mention_for(staff, place.clock(), place.timing.quiet_s)
     if kind:
-        since, count = staff.asked.age
+        since, count = _about(staff)
         return Untold(kind=kind, since=since, count=count, failed=_has_failed(staff))
     if staff.untold:
         note(Attempt(thing=thing, asked=staff.asked))
@@ -213,7 +220,12 @@ def untold(place: Place, thing: str, *, alive_since: int = 0, note: Note = unrec
 
 def _has_failed(staff: Staff) -> bool:
     telling = staff.telling
-    return telling is not None and telling.failed != "" and (telling.since, telling.count) == staff.asked.age
+    return telling is not None and telling.failed != "" and (telling.since, telling.count) == _about(staff)
+
+
+def _about(staff: Staff) -> tuple[int, int]:
+    """Which message about a person is meant: since when, and at which press."""
+    return staff.asked.since, staff.call.count
 
 
 def deliver(
@@ -314,7 +326,7 @@ def _is_sent(telling: Telling, now: int, alive_since: int) -> bool:
 
 
 def _telling(staff: Staff, now: int, failed: str | None = None) -> JsonObject:
-    since, count = staff.asked.age
+    since, count = _about(staff)
     return {"since": since, "count": count, "at": now, "failed": failed}  # a null removes what stood there
 
 
@@ -351,11 +363,19 @@ def _say(place: Place, teller: Teller, mention: Mention) -> None:
         teller.tell_expired(1)
         return
     ts = teller.tell(mention)
-    if ts and mention.kind in (MentionKind.PRESS, MentionKind.HANDOVER):
-        with suppress(
-            Rejected
-        ):  # without the thread, a repeat goes to the channel: that is no reason to send twice
-            place.things.update(mention.thing, {"thread": f"{mention.call.id}:{ts}"})
+    if noted := _noted(mention, ts):
+        # Without the thread a repeat goes to the channel, without the other nobody's "ok" is a volunteer's: that is no
+        # reason to send twice.
+        with suppress(Rejected):
+            place.things.update(mention.thing, noted)
+
+
+def _noted(mention: Mention, ts: str) -> Mapping[str, str]:
+    """What has to be known of a message later on."""
+    if mention.kind is MentionKind.NOBODY:
+        return {OPEN: mention.call.id}
+    first = ts and mention.kind in (MentionKind.PRESS, MentionKind.HANDOVER)
+    return {"thread": f"{mention.call.id}:{ts}"} if first else {}
 
 
 def _mention(place: Place, thing: str, staff: Staff, kind: MentionKind) -> Mention:
@@ -371,7 +391,14 @@ def _mention(place: Place, thing: str, staff: Staff, kind: MentionKind) -> Menti
         state=staff.state,
         tried=tuple(_name(place, other) for other in staff.call.tried),
         thread=ts if call_id == staff.call.id else "",
+        colleagues=_colleagues(place, thing, staff) if kind is MentionKind.NOBODY else (),
     )
+
+
+def _colleagues(place: Place, thing: str, staff: Staff) -> tuple[str, ...]:
+    # Nobody would ask the others afterwards, where nobody is reminded.
+    first = not staff.call.reminded and place.timing.remind_s > 0
+    return tuple(colleagues(place, thing, staff.call)) if first else ()
 
 
 def _attributes(place: Place, thing: str) -> Mapping[str, str]:

@@ -1,8 +1,8 @@
 """A reply becomes an event of its writer's call, and the words to say back."""
 
-from shadows.calls import Outcome, Place, read, record
+from shadows.calls import Outcome, Place, read, record, volunteer
 from shadows.errors import Rejected
-from shadows.staff import BUSY, UNANSWERED, CallEvent, answered
+from shadows.staff import BUSY, UNANSWERED, CallEvent, StaffState, answered
 from slack_bridge.phrases import Phrases, phrases
 from slack_bridge.reply import Reply
 from slack_bridge.words import escaped, hear
@@ -25,6 +25,8 @@ def answer(reply: Reply, place: Place, lang: str) -> str:
         return say.stranger if event or reply.addressed else ""
     if heard is None or event is None:
         return say.doubtful
+    if event is CallEvent.OK and (went := volunteer(place, thing, reply.key, heard.note)):
+        return _volunteered(say, place, thing, went)
     outcome = record(place, thing, answered(event, reply.key, heard.note))
     return "" if outcome.repeat else _words(say, place, event, outcome)
 
@@ -40,6 +42,14 @@ def _staff_of(place: Place, user: str) -> str:
         else:
             return thing.name
     return ""
+
+
+def _volunteered(say: Phrases, place: Place, thing: str, outcome: Outcome) -> str:
+    name = _name(place, thing)
+    if outcome.thing != thing:
+        return say.quicker.format(name=name, to=_name(place, outcome.thing))
+    note = say.note.format(note=escaped(outcome.call.note)) if outcome.call.note else ""
+    return say.answers[CallEvent.OK, StaffState.CALLING].format(name=name) + note
 
 
 def _words(say: Phrases, place: Place, event: CallEvent, outcome: Outcome) -> str:

@@ -40,6 +40,7 @@ def _sentence(say: Phrases, mention: Mention) -> str:
     sentences: Mapping[MentionKind, str] = {
         MentionKind.PRESS: say.called,
         MentionKind.AGAIN: say.again,
+        MentionKind.REMIND: say.remind,
         MentionKind.HANDOVER: say.stand_in if mention.tried else say.called,
         MentionKind.NOBODY: say.nobody,
         MentionKind.CANCELLED: say.cancelled,
@@ -48,6 +49,8 @@ def _sentence(say: Phrases, mention: Mention) -> str:
 
 
 def _who(mention: Mention) -> str:
+    if mention.kind is MentionKind.NOBODY:
+        return " ".join(f"<@{id}>" for id in mention.colleagues if SLACK_ID.fullmatch(id)) or "<!here>"
     if SLACK_ID.fullmatch(mention.slack):
         return f"<@{mention.slack}>"
     return "→" if mention.kind is MentionKind.CANCELLED else "<!here>"

@@ -12,7 +12,7 @@ class Phrases:
     """What we say in one language. Names in braces are filled in, escaped.
 
     Attributes:
-        called, stand_in, again, again_running, nobody, cancelled: a mention. ``who`` is a mention or a name,
+        called, stand_in, again, again_running, remind, nobody, cancelled: a mention. ``who`` is a mention or a name,
             ``booth`` a title, ``detail`` what is special, ``asked`` the names of those asked before.
         how_to_answer: what one may reply.
         clicks: a press that is not a single one.
@@ -20,6 +20,7 @@ class Phrases:
         expired_one, expired: after an outage.
         answers: what we say back, by what was said and what the person was asked to do then.
         note, handed_over, nobody_else: may follow an answer.
+        quicker: to a volunteer, when another one goes already.
         doubtful, stranger: when we did not understand what, or whom.
     """
 
@@ -27,6 +28,7 @@ class Phrases:
     stand_in: str
     again: str
     again_running: str
+    remind: str
     nobody: str
     cancelled: str
     how_to_answer: str
@@ -41,6 +43,7 @@ class Phrases:
     note: str
     handed_over: str
     nobody_else: str
+    quicker: str
     doubtful: str
     stranger: str
 
@@ -90,7 +93,9 @@ EN: Final = Phrases(
     stand_in="{who} {name}, please stand in for {asked}: somebody is waiting at *{booth}*{detail}. {how}",
     again="{who} {name}, they are still waiting at *{booth}*{detail}. {how}",
     again_running="{who} {name}, they pressed again at *{booth}*{detail}: still on your way?",
-    nobody="<!here> Somebody is waiting at *{booth}*{detail}, and nobody who was asked can come ({asked}). Who goes?",
+    remind="{who} {name}, you have not answered yet, and somebody is waiting at *{booth}*{detail}. {how}",
+    nobody="{who} Somebody is waiting at *{booth}*{detail}, and nobody who was asked can come ({asked}). Who goes? "
+    'Reply "ok" if you do.',
     cancelled="{who} {name}, the visitor at *{booth}* does not wait any more. You need not go.",
     how_to_answer='Reply "ok" when on your way (the screen shows what you write after it), or "no" if you cannot come.',
     nameless_booth="the booth",
@@ -115,6 +120,7 @@ EN: Final = Phrases(
     note=' It also says: "{note}"',
     handed_over=" {to} is asked instead.",
     nobody_else=" There is nobody else to ask: the channel is told.",
+    quicker="Thank you, {name}. {to} is on the way already.",
     doubtful="Sorry, that was not clear to me, so nothing has changed. These words start an answer: *ok* (5 minutes), *no*, "
     "*done*, *away*, *back*.",
     stranger="Sorry, I do not know you yet. Please ask whoever looks after the staff list to add your Slack id.",
@@ -125,7 +131,9 @@ JA: Final = Phrases(
     stand_in="{who} {name}さん、{asked}さんの代わりに「{booth}」へお願いします。お客様がお待ちです{detail}。{how}",
     again="{who} {name}さん、「{booth}」でお客様がまだお待ちです{detail}。{how}",
     again_running="{who} {name}さん、「{booth}」でもう一度ボタンが押されました{detail}。",
-    nobody="<!here> 「{booth}」でお客様がお待ちですが{detail}、{asked}さんは対応できません。どなたか行けますか？",
+    remind="{who} {name}さん、お返事がまだありません。「{booth}」でお客様がお待ちです{detail}。{how}",
+    nobody="{who} 「{booth}」でお客様がお待ちですが{detail}、{asked}さんは対応できません。どなたか行けますか？"
+    "行く方は「ok」と返信してください。",
     cancelled="{who} {name}さん、「{booth}」のお客様が呼び出しを取り消しました。行かなくて大丈夫です。",
     how_to_answer="向かうときは「ok」（続けて書いた言葉は画面に出ます）、行けないときは「no」と返信してください。",
     nameless_booth="ブース",
@@ -150,6 +158,7 @@ JA: Final = Phrases(
     note="続けて「{note}」と出ています。",
     handed_over="代わりに{to}さんを呼んでいます。",
     nobody_else="ほかに呼べる人がいないため、チャンネル全体に知らせます。",
+    quicker="ありがとうございます、{name}さん。すでに{to}さんが向かっています。",
     doubtful="すみません、はっきりしなかったので何も変えていません。返事は次の言葉で始めてください："
     "*ok*（5分で など）、*no*、*done*、*away*、*back*。",
     stranger="すみません、まだ名簿にありません。担当者に、あなたの Slack ID の登録を頼んでください。",

@@ -128,7 +128,7 @@ class BotTeller:
         Raises:
             NotTold: Slack did not take it, or nobody knows.
         """
-        follows = mention.kind in (MentionKind.AGAIN, MentionKind.CANCELLED)
+        follows = mention.kind in (MentionKind.AGAIN, MentionKind.REMIND, MentionKind.CANCELLED)
         thread = mention.thread if follows else ""
         return self._send(Post(channel=self._channel, text=words(mention, self._lang), thread=thread))
 

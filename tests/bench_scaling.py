@@ -292,6 +292,7 @@ SAYS: Final = {
     "stale": "the alarm of a call that was answered",
     "reset": "an alarm that the sweep has set once more",
     "ended": "the alarm that ends a state",
+    "remind": "no answer yet: they are reminded",
     "handover": "nobody answered: the backup is called and mentioned",
     "nobody": "nor does the backup: the whole channel is told",
     "refused": "a press, and Slack takes no message (429)",
@@ -320,7 +321,9 @@ def _answered(story: Story) -> dict[str, Cost]:
 
 def _unanswered(story: Story) -> dict[str, Cost]:
     story.press(60)
-    return {"handover": story.ring(181), "nobody": story.ring(181)}
+    costs = {"remind": story.ring(61), "handover": story.ring(120)}
+    story.ring(61)
+    return costs | {"nobody": story.ring(120)}
 
 
 def _untaken(story: Story) -> dict[str, Cost]:
@@ -592,17 +595,24 @@ class Usage:
     def weights(self) -> Mapping[str, float]:
         """How often each event happens in one call."""
         load, nobody = self.load, self.load.ignored * self.load.ignored_too
-        answered, mentions = 1 - nobody, 1 + load.agains + load.ignored + nobody
+        answered, reminders = 1 - nobody, load.ignored + nobody + (1 - nobody) * self.late()
+        mentions = 1 + load.agains + reminders + load.ignored + nobody
         return {
             "press": 1,
             "repeat": load.repeats,
             "again": load.agains,
             **dict.fromkeys(("ok", "stale", "ended"), answered),
+            "remind": reminders,
             "handover": load.ignored,
             "nobody": nobody,
             "reset": answered + load.ignored + nobody,
             "echo": mentions + 2 * answered + load.chatter,  # mentions, "ok", the words back
         }
+
+    def late(self) -> float:
+        """The share of all answers that come when they have been reminded."""
+        mean, sigma = math.log(self.load.answer_s) - self.load.spread**2 / 2, self.load.spread
+        return math.erfc((math.log(parameter("RemindSeconds")) - mean) / sigma / math.sqrt(2)) / 2
 
     def per_call(self, what: Callable[[Cost], float], *functions: str) -> float:
         """Something of all events of one call; of some functions only, if they are named."""
@@ -1047,7 +1057,12 @@ class Hour:
 
     def _call(self, called: Called, took: str, not_took: str) -> None:
         self._mention(called, took, not_took, called.since)
+        self._at(called.since + parameter("RemindSeconds"), partial(self._remind, called))
         self._at(called.since + parameter("CallingSeconds"), partial(self._deadline, called))
+
+    def _remind(self, called: Called, now: float) -> None:
+        if called.told and not called.answered:
+            self._say("remind", called, now)
 
     def _answer(self, called: Called, now: float) -> None:
         called.answered = True

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from shadows.calls import Place, Timing, read, record
 from shadows.document import merge
 from shadows.errors import Rejected
+from shadows.reset import sweep
 from shadows.shadow import JsonObject, Shadow, Thing
 from shadows.staff import CallEvent, ClickType, Key, answered, newcomer, pressed
 from shadows.telling import Delivery, Mention, NotTold, deliver
@@ -131,6 +132,13 @@ class Shop:
 
     def deliver(self, thing: str, **more: int) -> Delivery:
         return deliver(self.place, thing, self, **more)
+
+    def sweep(self) -> None:
+        def fail(_thing: str, error: Exception) -> None:
+            raise error
+
+        everybody = [thing.name for thing in self.things.list(type="staff")]
+        list(sweep(self.place, everybody, on_error=fail))
 
     def kinds(self) -> list[str]:
         return [each.kind if isinstance(each, Mention) else f"expired {each}" for each in self.told]

@@ -298,6 +298,7 @@ class Process:
             "STAFFCALL_CALLING_SECONDS": str(settings.calling_s),
             "STAFFCALL_RUNNING_SECONDS": str(settings.running_s),
             "STAFFCALL_QUIET_SECONDS": str(settings.quiet_s),
+            "STAFFCALL_REMIND_SECONDS": str(settings.remind_s),
             "SLACK_WEBHOOK_URL": settings.slack_webhook_url,
             "SLACK_OUTGOING_TOKEN": OUTGOING_TOKEN,
             **dict.fromkeys((f"STAFFCALL_{name}_PORT" for name in ("HTTP", "WS", "MQTT", "AWS")), "0"),
@@ -329,7 +330,11 @@ class Process:
         self.output = b""
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        here = until(self._where, "the start", 20)
+        try:
+            here = until(self._where, "the start", 20)
+        except BaseException:
+            self.end(signal.SIGKILL)
+            raise
         http, aws = (url.removeprefix("http://") for url in (here.http, here.aws))
         self.shop.at = Addresses(http=http, websocket="", mqtt=here.mqtt, aws=aws)
 

@@ -265,6 +265,18 @@ def test_who_does_not_answer_hands_over_and_in_the_end_the_channel_hears(booth: 
     assert sora["call"]["id"] == hana["call"]["id"]
 
 
+def test_when_nobody_who_was_asked_can_come_a_colleague_hears_of_it_and_goes(booth: Booth) -> None:
+    booth.press("DOUBLE")
+    assert "nobody else to ask" in booth.sora.says("no")
+    (asked,) = booth.until(lambda: booth.hana.mentions, "the mention of those who stand at this booth")
+    assert "(Sora)" in asked
+    assert "you are on your way" in booth.hana.says("ok, 1 minute")
+    assert (booth.hana.state, booth.hana.asked["call"]["note"]) == ("running", "1 minute")
+    assert booth.sora.asked["call"]["to"] == booth.hana.thing
+    booth.until(lambda: booth.hana.is_told and booth.sora.is_told, "the reports")
+    assert booth.alarms == []
+
+
 def test_who_is_away_is_not_called_until_they_are_back(booth: Booth) -> None:
     assert "away" in booth.hana.says("away")
     assert booth.press(id="1")[1]["thing"] == booth.sora.thing

@@ -26,13 +26,6 @@ def states(shop: Shop, *things: str) -> list[str]:
     return [read(shop.place, thing).state for thing in things]
 
 
-def swept(shop: Shop) -> None:
-    def fail(thing: str, error: Exception) -> None:
-        raise error
-
-    list(sweep(shop.place, people(shop), on_error=fail))
-
-
 def people(shop: Shop) -> list[str]:
     return [thing.name for thing in shop.place.things.list(type="staff")]
 
@@ -57,7 +50,7 @@ def test_a_call_nobody_answers_goes_down_the_line_and_nobody_is_asked_twice(shop
     for _ in range(4):
         asked.append(states(shop, hana, sora, riku))
         shop.now += 180_001
-        swept(shop)
+        shop.sweep()
     assert asked == [
         ["calling", "idle", "idle"],
         ["idle", "calling", "idle"],
@@ -131,7 +124,7 @@ def test_who_waited_all_night_is_not_called_for_in_the_morning(shop: Shop) -> No
     shop.press(hana)
     shop.press(hana, "hall")
     shop.now += 12 * 3_600_000
-    swept(shop)
+    shop.sweep()
     after = read(shop.place, hana)
     assert (after.state, after.call.end, after.waiting) == (StaffState.IDLE, End.EXPIRED, ())
 
@@ -249,6 +242,7 @@ def test_a_state_ends_at_its_deadline_and_not_before(shop: Shop) -> None:
     shop.press(hana)
     alarm = Alarm.of(hana, read(shop.place, hana))
     assert alarm
+    shop.now += 60_001
     due = ring(shop.place, alarm)
     assert due == read(shop.place, hana).asked.since + 180_000
     shop.now = due - 1
@@ -270,6 +264,67 @@ def test_a_press_while_calling_does_not_restart_the_timer(shop: Shop) -> None:
     assert states(shop, hana) == ["idle"]
 
 
+def test_who_does_not_answer_is_reminded_once_and_their_time_goes_on(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    alarm, before = Alarm.of(hana, read(shop.place, hana)), read(shop.place, hana).asked
+    assert alarm
+    assert ring(shop.place, alarm) == before.since + 60_000
+    shop.now = before.since + 60_000
+    for _ in range(3):
+        assert ring(shop.place, alarm) == before.since + 180_000
+    after = read(shop.place, hana).asked
+    assert after == replace(before, call=replace(before.call, reminded=True))
+    shop.now += 120_000
+    assert ring(shop.place, alarm) is None
+    assert read(shop.place, hana).call.end is End.MISSED
+
+
+@pytest.mark.parametrize(
+    ("remind_s", "booth_s", "answer"),
+    [(0, 180, None), (180, 180, None), (60, 60, None), (60, 30, None), (60, 180, CallEvent.OK)],
+)
+def test_nobody_is_reminded(shop: Shop, remind_s: float, booth_s: float, answer: CallEvent | None) -> None:
+    shop.place = replace(shop.place, timing=replace(shop.place.timing, remind_s=remind_s))
+    shop.shadows.update("booth-main", reported={"callingSeconds": booth_s})
+    hana = shop.staff("hana")
+    shop.press(hana)
+    if answer:
+        shop.says(hana, answer)
+    for _ in range(20):
+        shop.now += 20_000
+        shop.sweep()
+        assert not read(shop.place, hana).call.reminded
+
+
+def test_a_call_that_is_over_when_it_is_looked_at_reminds_nobody_any_more(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.now += 181_000
+    shop.sweep()
+    call = read(shop.place, hana).call
+    assert (call.end, call.reminded) == (End.MISSED, False)
+
+
+def test_who_stands_in_is_reminded_too(shop: Shop) -> None:
+    hana, sora = shop.staff("hana", "sora"), shop.staff("sora")
+    shop.press(hana)
+    reminded = []
+    for _ in range(6):
+        shop.now += 61_000
+        shop.sweep()
+        reminded.append([read(shop.place, each).call.reminded for each in (hana, sora)])
+    # Each once, while it is theirs.
+    assert reminded == [
+        [True, False],
+        [True, False],
+        [False, False],
+        [False, True],
+        [False, True],
+        [False, False],
+    ]
+
+
 def test_a_late_or_repeated_alarm_of_another_state_does_nothing(shop: Shop) -> None:
     hana = shop.staff("hana")
     shop.press(hana)
@@ -287,12 +342,12 @@ def test_a_booth_says_how_long_its_calls_take(shop: Shop) -> None:
     shop.shadows.update("booth-main", reported={"callingSeconds": 2.5, "runningSeconds": "nonsense"})
     shop.press(hana)
     shop.now += 2600
-    swept(shop)
+    shop.sweep()
     assert states(shop, hana) == ["idle"]
     shop.press(hana)
     shop.says(hana, CallEvent.OK)
     shop.now += 299_000
-    swept(shop)
+    shop.sweep()
     assert states(shop, hana) == ["running"]
 
 
@@ -300,7 +355,7 @@ def test_what_is_found_more_than_ten_minutes_late_expires_quietly(shop: Shop) ->
     hana, sora = shop.staff("hana", "sora"), shop.staff("sora")
     shop.press(hana)
     shop.now += 180_000 + 600_002
-    swept(shop)
+    shop.sweep()
     assert (states(shop, hana, sora), read(shop.place, hana).call.end) == (["idle", "idle"], End.EXPIRED)
 
 
@@ -400,7 +455,7 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 25, 200, 1000]))
     def wait(self, seconds: int) -> None:
         self.shop.now += seconds * 1000
-        swept(self.shop)
+        self.shop.sweep()
 
     @rule()
     def slack_hears(self) -> None:

@@ -72,6 +72,48 @@ def test_presses_mention_again_only_after_the_quiet_time(shop: Shop) -> None:
     assert shop.told[1].thread == shop.told[0].thread or shop.told[1].thread
 
 
+def test_a_reminder_is_told_once_in_the_thread_of_its_call(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.deliver(hana)
+    shop.now += 60_001
+    for _ in range(2):
+        shop.sweep()
+        shop.deliver(hana)
+    assert shop.kinds() == ["press", "remind"]
+    assert shop.told[1].thread == shop.things.get(hana).attributes["thread"].partition(":")[2]
+    assert not shop.has_delta(hana)
+
+
+@pytest.mark.parametrize(
+    ("told_after_s", "kinds"),
+    [(0, ["press", "remind"]), (30, ["press", "remind"]), (50, ["press"]), (90, ["press"])],
+)
+def test_nobody_is_reminded_of_what_they_have_just_heard_for_the_first_time(
+    shop: Shop, told_after_s: int, kinds: list[str]
+) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    for second in range(170):
+        if second == told_after_s or shop.told:
+            shop.deliver(hana)
+        shop.now += 1000
+        shop.sweep()
+    assert (shop.kinds(), shop.has_delta(hana)) == (kinds, False)
+
+
+def test_a_reminder_that_an_answer_overtakes_is_not_sent(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.deliver(hana)
+    shop.now += 61_000
+    shop.sweep()
+    assert untold(shop.place, hana) == Untold(kind=MentionKind.REMIND, since=START + 1, count=1)
+    shop.says(hana, CallEvent.OK)
+    shop.deliver(hana)
+    assert (shop.kinds(), shop.has_delta(hana)) == (["press"], False)
+
+
 def test_presses_while_running_follow_the_same_quiet_time(shop: Shop) -> None:
     hana = shop.staff("hana")
     shop.press(hana)

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, count, cycle, repeat
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from button_handlers import doors as button_doors
 from shadows.calls import Place, Timing, read
@@ -298,7 +298,14 @@ Deaths = list[tuple[int, bool]]
 
 
 class AnyHistory(RuleBasedStateMachine):
-    """Two places in which the same happens: to one just once, to the other again and again, and over crashes."""
+    """Two places in which the same happens: to one just once, to the other again and again, and over crashes.
+
+    Attributes:
+        figures: how many steps were taken in all histories (those in which nothing can happen are not counted), and how
+            often the other place died in them.
+    """
+
+    figures: ClassVar[Counter[str]] = Counter()
 
     @initialize()
     def open(self) -> None:
@@ -367,6 +374,7 @@ class AnyHistory(RuleBasedStateMachine):
         answer.send(self.once)  # if there were not so many writes
         self.often = self.once.twin()
         self.sent += [press, answer]
+        self.compare()
 
     # How it happens
 
@@ -393,6 +401,7 @@ class AnyHistory(RuleBasedStateMachine):
                     act(self.often)
             except Crash:
                 self.crashes += 1
+                self.figures["deaths"] += 1
                 self.often.starts()
         for _ in range(times):
             act(self.often)
@@ -404,6 +413,7 @@ class AnyHistory(RuleBasedStateMachine):
     # What must hold
 
     def compare(self) -> None:
+        self.figures["steps"] += 1
         self.once.look()
         self.often.look()
         once, often = (picture(side.shop.place, *side.people) for side in (self.once, self.often))
@@ -434,9 +444,14 @@ class AnyHistory(RuleBasedStateMachine):
         assert len(held) == len(set(held)), f"two have the same call: {held}"
 
 
-TestAnyHistory = AnyHistory.TestCase
-if settings.get_current_profile_name() != "soak":
-    TestAnyHistory.settings = settings(max_examples=20, stateful_step_count=30)
+def test_any_history(capsys: pytest.CaptureFixture[str]) -> None:
+    if settings.get_current_profile_name() != "soak":
+        run_state_machine_as_test(AnyHistory, settings=settings(max_examples=20, stateful_step_count=30))
+        return
+    run_state_machine_as_test(AnyHistory)
+    with capsys.disabled():
+        print("\nany history:", ", ".join(f"{n} {what}" for what, n in AnyHistory.figures.items()))
+    assert AnyHistory.figures["steps"] >= 100_000
 
 
 # What such histories have found, each told alone. "Meanwhile" is just before the n-th write of a press.
@@ -506,6 +521,30 @@ def test_a_press_that_is_sent_again_after_a_crash_stays_with_who_took_it(side: S
     say(side, "riku", "back")
     sent.send(side)
     assert held(side) == {"sora": ["main"], "hana": ["hall"]}
+
+
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_waiting_call_that_is_passed_on_is_not_taken_as_well(side: Side, at: int) -> None:
+    for person, booth in (("hana", "main"), ("sora", "cafe"), ("riku", "desk"), ("hana", "hall")):
+        press(side, person, booth)
+    say(side, "riku", "ok")
+    say(side, "riku", "done")
+    with side.shadows.nth(at, lambda: say(side, "hana", "done")):
+        press(side, "hana", "hall")  # Riku is asked for it
+    assert [*chain(*held(side).values())].count("hall") == 1
+
+
+def test_a_waiting_call_that_was_passed_on_before_a_crash_waits_no_more(side: Side) -> None:
+    say(side, "riku", "away")
+    for person, booth in (("hana", "main"), ("sora", "desk"), ("hana", "cafe")):
+        press(side, person, booth)
+    say(side, "sora", "ok")
+    say(side, "sora", "done")
+    sent = pressed_by_http("riku", "cafe", "the same")
+    with pytest.raises(Crash), side.shadows.nth(2, _die):
+        sent.send(side)  # Sora has it, by way of Hana
+    sent.send(side)
+    assert held(side) == {"hana": ["main"], "sora": ["cafe"]}
 
 
 def test_a_call_that_comes_back_while_it_is_passed_on_is_not_lost(side: Side) -> None:

@@ -50,6 +50,7 @@ class Functions:
 
     def __init__(self) -> None:
         self.shop = Shop()
+        self.shop.place = replace(self.shop.place, timing=replace(self.shop.place.timing, remind_s=0))
         self.hana, self.sora = self.shop.staff("hana", backup="sora"), self.shop.staff("sora")
         self.shadows = NotedShadows(self.shop.shadows)
         self.place = replace(self.shop.place, shadows=self.shadows)
@@ -127,6 +128,30 @@ def test_an_alarm_ends_the_state_it_was_set_for_and_the_backup_gets_one_of_their
     assert (here.state(here.hana), here.state(here.sora)) == (StaffState.IDLE, StaffState.CALLING)
     assert here.shop.kinds() == ["press", "handover"]
     assert [thing for thing, _ in here.sqs.alarms] == [here.sora]
+
+
+def test_one_alarm_rings_for_the_reminder_and_then_for_the_end(here: Functions) -> None:
+    here.place = replace(here.place, timing=replace(here.place.timing, remind_s=60))
+    here.settler = here.made()
+    here.press(here.hana)
+    assert here.sqs.alarms == [(here.hana, 60)]
+    here.ring(until=100)
+    assert here.shop.kinds() == ["press", "remind"]
+    assert here.sqs.alarms == [(here.hana, 80)]
+    here.ring(until=81)
+    assert here.shop.kinds() == ["press", "remind", "handover"]
+
+
+def test_a_reminder_whose_alarm_was_lost_is_found_by_the_sweep(here: Functions) -> None:
+    here.place = replace(here.place, timing=replace(here.place.timing, remind_s=60))
+    here.settler = here.made()
+    here.press(here.hana)
+    here.taken()
+    for _ in range(2):
+        here.pass_(65)
+        here.settler.sweep()
+    assert here.shop.kinds() == ["press", "remind"]
+    assert here.sqs.alarms == [(here.hana, 50)]
 
 
 def test_an_alarm_that_comes_twice_or_late_does_nothing_more(here: Functions) -> None:

@@ -60,7 +60,11 @@ TABLE = {
     ("away", "back"): ("idle", None),
 }
 ARRIVALS = (CallEvent.PRESS, CallEvent.HANDOVER)
-CELLS = [cell for cell in product(StaffState, CallEvent) if cell[1] not in ARRIVALS]
+CELLS = [
+    cell
+    for cell in product(StaffState, CallEvent)
+    if cell[1] not in (*ARRIVALS, CallEvent.REMIND, CallEvent.VOLUNTEER)
+]
 
 
 @pytest.mark.parametrize(("state", "kind"), CELLS)
@@ -77,6 +81,18 @@ def test_every_cell_of_the_table(state: StaffState, kind: CallEvent) -> None:
         if end is None
         else replace(before.call, end=End(end), note="soon" if kind is CallEvent.OK else before.call.note)
     )
+
+
+@pytest.mark.parametrize("state", StaffState)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_reminder_marks_the_call_of_who_is_called_and_changes_nothing_else(
+    state: StaffState, late: bool
+) -> None:
+    before = person(state)
+    about = (CALL.id, before.asked.since - late)
+    after = step(before, Event(kind=CallEvent.REMIND, about=about), NOW)
+    marked = state is StaffState.CALLING and not late
+    assert after == replace(before, asked=replace(before.asked, call=replace(CALL, reminded=marked)))
 
 
 @pytest.mark.parametrize("kind", ARRIVALS)
@@ -206,7 +222,9 @@ def test_sixteen_events_are_remembered() -> None:
 def test_a_newcomer_is_idle_on_both_sides_with_no_delta() -> None:
     desired, reported = newcomer("有栖 Alice", "guide", NOW)
     assert desired.keys() == {"state", "since", "why", "call"}
-    assert desired["call"].keys() == {"id", "booth", "click", "at", "count", "note", "end", "to", "tried"}
+    assert desired["call"].keys() == {"id", "booth", "click", "at", "count", "note", "end", "to", "tried"} | {
+        "reminded"
+    }
     assert {key: reported[key] for key in desired} == desired
     staff = Staff.read(Shadow(desired=desired, reported=reported, version=1))
     assert (staff.state, staff.name, staff.role) == (StaffState.IDLE, "有栖 Alice", "guide")

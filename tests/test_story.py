@@ -252,6 +252,31 @@ def test_a_call_survives_kill_9_and_is_mentioned_after_the_restart(tmp_path: Pat
     assert "Traceback" not in process.output.decode()
 
 
+def test_who_does_not_answer_is_reminded_once_though_it_is_killed_in_between(
+    tmp_path: Path, slack: FakeSlack
+) -> None:
+    shop = Shop(tmp_path / "data", slack, calling_s=60, remind_s=0.5, quiet_s=0, lang="en")
+    with Process(shop) as process:
+        shop.furnish()
+        shop.press()
+        until(lambda: shop.is_told("hana"), "the report")
+        process.end(9)
+        process.start()
+        until(lambda: len(slack.texts) > 1, "the reminder")
+        assert "you have not answered yet" in slack.texts[1]
+        until(lambda: shop.is_told("hana"), "its report")
+        process.restart()
+        assert shop.asked("hana")["call"]["reminded"] is True
+        shop.says("U0HANA", "ok")
+        until(lambda: shop.is_told("hana"), "the last report")
+        assert len(slack.texts) == 2
+        found = shop.admin("/admin/api/history")
+    kinds = [each["kind"] for each in found["deliveries"]]
+    assert kinds == ["press", "remind", ""]
+    rows = [row["state"] for row in found["rows"] if row["thing"] == "staff-hana"]
+    assert rows == ["idle", "calling", "running"]
+
+
 def test_what_became_overdue_while_nothing_ran_ends_at_once(tmp_path: Path, slack: FakeSlack) -> None:
     with Shop(tmp_path / "data", slack, calling_s=0.5, running_s=0.5) as shop:
         shop.furnish()

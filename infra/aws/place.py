@@ -15,7 +15,7 @@ from infra.aws.tables import UnknownButtons
 from infra.settings import Settings
 from infra.slack import bot_of, teller_of
 from shadows.aws import AwsShadows, AwsThings
-from shadows.calls import Place, Timing
+from shadows.calls import Place
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -60,9 +60,7 @@ class AwsPlace:
             shadows=shadows,
             things=AwsThings(client("iot")),
             clock=now_ms,
-            timing=Timing(
-                calling_s=settings.calling_s, running_s=settings.running_s, quiet_s=settings.quiet_s
-            ),
+            timing=settings.timing,
         )
         queue = Queue(client("sqs"), env["STACK_QUEUE"], now_ms)
         bot = bot_of(settings)

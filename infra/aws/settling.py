@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from shadows.calls import Place, read
 from shadows.errors import Rejected
-from shadows.reset import Alarm, Apply, deadline, ring, sweep
+from shadows.reset import Alarm, Apply, ring, rings_at, sweep
 from shadows.shadow import JsonObject, Shadow, Shadows
 from shadows.telling import Delivery, MentionKind, NotTold, Teller, Untold, deliver, deliver_expired, untold
 
@@ -164,7 +164,7 @@ class Settler:
         untold = []
         for found in sweep(self._place, things, on_error=failed, apply=apply):
             alarm = Alarm.of(found.thing, found.staff)
-            if alarm and found.due and found.due < began + SWEEP_EVERY_MS:
+            if alarm and alarm.since < began and found.due and found.due < began + SWEEP_EVERY_MS:
                 with _left_to_the_sweep(found.thing):
                     self._queue.put(alarm.document(), found.due)
             if found.staff.untold:
@@ -196,7 +196,7 @@ class Settler:
     def _set_alarm(self, thing: str, began: int) -> None:
         """Set the alarm of a state that began just now; one that is older has its alarm already."""
         staff = read(self._place, thing)
-        alarm, due = Alarm.of(thing, staff), deadline(self._place, staff)
+        alarm, due = Alarm.of(thing, staff), rings_at(self._place, thing, staff)
         if alarm and due and alarm.since >= began:
             self._queue.put(alarm.document(), due)
 

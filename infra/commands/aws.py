@@ -20,6 +20,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "CallingSeconds": "STAFFCALL_CALLING_SECONDS",
     "RunningSeconds": "STAFFCALL_RUNNING_SECONDS",
     "QuietSeconds": "STAFFCALL_QUIET_SECONDS",
+    "RemindSeconds": "STAFFCALL_REMIND_SECONDS",
     "HistoryDays": "STAFFCALL_HISTORY_DAYS",
     "Lang": "STAFFCALL_LANG",
     "SlackChannel": "SLACK_CHANNEL",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from shadows.staff import AHEAD_MS, UNTOLD_FOR_MS, Staff, StaffState
+from shadows.staff import AHEAD_MS, BUSY, UNTOLD_FOR_MS, Staff, StaffState
 
 LATE_MS: Final = 2_000
 
@@ -121,7 +121,7 @@ class Seen:
 
     Attributes:
         stray: whether the shadow has a delta that is none of ours.
-        due: when their state ends, ms since 1970; None if it does not.
+        due: when their alarm rings next, ms since 1970; None if it does not.
     """
 
     thing: str
@@ -201,10 +201,11 @@ def _under_way(person: Seen, parts: Parts, now: int) -> Iterator[Rule]:
         yield Rule.DELIVERED
     if staff.telling and not staff.telling.failed and thing not in parts.sending:
         yield Rule.CLAIM
+    if staff.waiting and staff.state not in BUSY and now - staff.asked.since > UNTOLD_FOR_MS + LATE_MS:
+        yield Rule.WAITS
     if person.due is None:
-        if staff.waiting and now - staff.asked.since > UNTOLD_FOR_MS + LATE_MS:
-            yield Rule.WAITS
-    elif now - person.due > LATE_MS or staff.asked.since - now > AHEAD_MS:
+        return
+    if now - person.due > LATE_MS or staff.asked.since - now > AHEAD_MS:
         yield Rule.ENDS
     elif person.due > now and f"{thing} {staff.asked.since}" not in parts.alarms:
         yield Rule.ALARM

@@ -20,7 +20,7 @@ from infra.local.timer import Timers
 from shadows.calls import Place, rewrite
 from shadows.document import delta
 from shadows.errors import Rejected
-from shadows.reset import deadline, sweep
+from shadows.reset import rings_at, sweep
 from shadows.shadow import JsonObject, Shadow, Shadows
 from shadows.staff import Asked, Staff, StaffState
 from shadows.trouble import Trouble
@@ -210,7 +210,7 @@ class _Sight:
 
 
 class _Booths:
-    """The shadows of booths, as they were read: all that a deadline needs."""
+    """The shadows of booths, as they were read: all that an alarm needs."""
 
     def __init__(self, known: Mapping[str, Shadow]) -> None:
         self._known = known
@@ -241,7 +241,7 @@ class _Evidence:
             return [
                 replace(
                     person,
-                    due=deadline(place, person.staff),
+                    due=rings_at(place, person.thing, person.staff),
                     records=_records(db, person, began, oldest),
                 )
                 for person in self._people.values()

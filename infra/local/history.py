@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from infra.local.store import Store
@@ -69,7 +69,8 @@ def remember(
     if not thing.startswith("staff-"):
         return
     before, after = _staff(previous or {}), _staff(current)
-    if after.asked == before.asked:
+    # That somebody is to be reminded is no transition; that they were is among the deliveries.
+    if replace(after.asked, call=replace(after.call, reminded=before.call.reminded)) == before.asked:
         return
     asked, call = after.asked, after.call
     key = after.seen[-1] if after.seen[-1:] != before.seen[-1:] else ""

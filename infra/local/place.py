@@ -42,7 +42,7 @@ from infra.local.web import Web
 from infra.local.web import app as web_app
 from infra.settings import Settings, Tokens
 from infra.slack import bot_of, teller_of, way_of
-from shadows.calls import Place, Timing
+from shadows.calls import Place
 from shadows.errors import Rejected
 from shadows.reset import restamp
 from slack_bridge.check import Asker
@@ -118,12 +118,11 @@ class LocalPlace:
         self.gateway = self.twin.gateway
         for name in THING_TYPES:
             self.twin.registry.create_type(name)
-        timing = Timing(calling_s=settings.calling_s, running_s=settings.running_s, quiet_s=settings.quiet_s)
         self.place = Place(
             shadows=LocalShadows(self.twin.service),
             things=LocalThings(self.twin.registry),
             clock=self.clock,
-            timing=timing,
+            timing=settings.timing,
             wake=lambda thing: self.deliverer.wake(thing, again=True),
         )
         self.unknown = UnknownButtons(store)

@@ -13,8 +13,8 @@ from apscheduler.schedulers.base import STATE_RUNNING
 from infra.local.clock import step_watch
 from infra.local.signs import PERIOD_S
 from shadows.calls import Place, take_next
-from shadows.reset import Alarm, deadline, ring, sweep
-from shadows.staff import UNTOLD_FOR_MS, Staff
+from shadows.reset import Alarm, ring, rings_at, sweep
+from shadows.staff import BUSY, UNTOLD_FOR_MS, Staff
 
 log = logging.getLogger(__name__)
 
@@ -91,11 +91,12 @@ class Timers:
 
         The answer is whether the state is not over yet: nobody is told of a call that is.
         """
-        alarm, due = Alarm.of(thing, staff), deadline(self._place, staff)
+        alarm, due = Alarm.of(thing, staff), rings_at(self._place, thing, staff)
         if alarm and due is not None:
             # A late alarm of an earlier state never replaces that of a later one.
             self._set(f"{thing} {alarm.since}", due, self._ring, alarm)
-            return due > self._place.clock()
+        if staff.state in BUSY:
+            return due is None or due > self._place.clock()
         if staff.waiting:  # the next call waits until it is told that nobody took this one, but not for ever
             self._set(f"{thing} next", staff.asked.since + UNTOLD_FOR_MS, self._take_next, thing)
         return True
