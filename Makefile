@@ -1,9 +1,11 @@
 # make run    everything local, with a demo booth
 # make test   all tests, with what they need
-# make soak   kill it 2,000 times, and tell 100,000 steps of any history; SOAK="--kills 200 --seed 7" for less
+# make soak   kill it 2,000 times, and the shadow service alone 1,000 times, and tell 100,000 steps of any history;
+#             SOAK="--kills 200 --seed 7" and SOAK_STORE="--kills 200" for less
 # make check  formatter, linter, types, import rules, the pages' checks
 # make audit  known holes in what is installed; needs the internet
 # make bench  the package for Lambda: how large, how quick; what AWS costs, and where its walls are
+#             shadows and gateway beside other programs'; BENCH=--write puts that into docs/benchmarks.md
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -54,6 +56,7 @@ test: .venv/.dev spa/node_modules .venv-ministack/.made browser
 .PHONY: soak
 soak: .venv/.dev
 	$(BIN)/python -c "import tests.soak_crash as soak; soak.main()" $(SOAK)
+	$(BIN)/python -c "import tests.soak_store as soak; soak.main()" $(SOAK_STORE)
 	$(BIN)/python -m pytest tests/test_repeats.py --hypothesis-profile=soak --timeout=0
 
 check: .venv/.dev spa/node_modules
@@ -68,10 +71,18 @@ check: .venv/.dev spa/node_modules
 audit: .venv/.dev
 	@$(BIN)/python -m tests.holes
 
+# Mosquitto is a peer; without it the others are measured. Debian would start it, on the port that is ours.
+.PHONY: mosquitto
+mosquitto:
+	@command -v mosquitto >/dev/null || test -x /usr/sbin/mosquitto || ! command -v apt-get >/dev/null || { \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends mosquitto >/dev/null \
+	  && { systemctl disable --now mosquitto >/dev/null 2>&1; true; }; } || true
+
 .PHONY: bench
-bench: .venv/.dev
+bench: .venv/.dev .venv-ministack/.made mosquitto
 	$(BIN)/python -m tests.bench_package
 	$(BIN)/python -m tests.bench_scaling
+	$(BIN)/python -m tests.bench_shadows $(BENCH)
 
 fix: .venv/.dev spa/node_modules
 	$(BIN)/ruff format .

@@ -17,6 +17,20 @@ from shadows.calls import Timing
 
 HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 TOKENS_FILE: Final = "tokens.json"
+LIMITS: Final = (
+    "document-size",
+    "document-depth",
+    "names",
+    "client-token",
+    "requests",
+    "in-flight",
+    "payload",
+    "topics",
+    "filters",
+    "subscriptions",
+    "qos-2",
+    "rates",
+)
 SHORT: Final = 16  # characters: a secret with fewer can be guessed
 
 
@@ -36,6 +50,9 @@ class Settings:
         ws_url: where kiosks find MQTT; "" for the page's own host with ``ws_port``.
         mqtt_url: an external broker; "" for the embedded gateway.
         mqtt_user, mqtt_password: the login of MQTT over TCP, both or neither; without it that port is loopback only.
+        throttle: False switches ``requests``, ``in-flight`` and ``rates`` off, and lets a button press as fast as it can.
+        limits_off: those of AWS's limits, by their names in ``LIMITS``, that the local place does not keep.
+        mqtt_tls: the folder of that port's certificates and policies; None for no TLS.
         calling_s, running_s, quiet_s, remind_s: seconds; fractions count.
         admin_token, button_token: "" if they are to be made; :func:`tokens` has them in the end.
         target: where the subcommands act: ``local`` or ``aws``.
@@ -50,7 +67,9 @@ class Settings:
     mqtt_url: str = field(default="", repr=False)
     mqtt_user: str = ""
     mqtt_password: str = field(default="", repr=False)
+    mqtt_tls: Path | None = None
     throttle: bool = True
+    limits_off: frozenset[str] = frozenset()
     data: Path = Path("data")
     calling_s: float = 180.0
     running_s: float = 300.0
@@ -69,6 +88,11 @@ class Settings:
     slack_channel: str = ""
     slack_api_url: str = ""
     soracom_beam_key: str = field(default="", repr=False)
+
+    @property
+    def devices_host(self) -> str:
+        """Where MQTT over TCP listens: whoever comes may do anything, unless it is known who comes."""
+        return self.host if self.mqtt_user or self.mqtt_tls else "127.0.0.1"
 
     @property
     def timing(self) -> Timing:
@@ -153,6 +177,13 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def _limits(value: str) -> frozenset[str]:
+    named = frozenset(name.strip() for name in value.lower().split(","))
+    if not named <= set(LIMITS):
+        raise _Wrong(f"some of {', '.join(LIMITS)}, with commas between them")
+    return named
+
+
 def _switch(value: str) -> bool:
     return _one_of("on", "off")(value) == "on"
 
@@ -200,7 +231,9 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "STAFFCALL_MQTT_URL": ("mqtt_url", _url("mqtt", "mqtts"), True),
     "STAFFCALL_MQTT_USER": ("mqtt_user", str, False),
     "STAFFCALL_MQTT_PASSWORD": ("mqtt_password", str, True),
+    "STAFFCALL_MQTT_TLS": ("mqtt_tls", Path, False),
     "STAFFCALL_THROTTLE": ("throttle", _switch, False),
+    "STAFFCALL_LIMITS_OFF": ("limits_off", _limits, False),
     "STAFFCALL_DATA": ("data", Path, False),
     "STAFFCALL_CALLING_SECONDS": ("calling_s", _seconds("more than 0"), False),
     "STAFFCALL_RUNNING_SECONDS": ("running_s", _seconds("more than 0"), False),

@@ -23,6 +23,24 @@ MAX_TOKEN_BYTES: Final = 64
 # AWS's quota page says 8, its error text and Greengrass say 6. What passes here must pass there: the smaller one.
 MAX_DEPTH: Final = 6
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a request, and the state that it leads to, may measure."""
+
+    state_bytes: int = MAX_STATE_BYTES
+    request_bytes: int = MAX_REQUEST_BYTES
+    token_bytes: int = MAX_TOKEN_BYTES
+    depth: int = MAX_DEPTH
+
+
+AWS: Final = Bounds()
+
+_CONTAINERS: Final = (
+    dict,
+    list,
+)  # a tuple: "dict | list" would be made anew for each value that is looked at
+
 # Made once: json.dumps makes one for each call that wants anything special.
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 
@@ -43,12 +61,6 @@ class Document:
     metadata: JsonObject
     version: int
     text: str
-
-    @classmethod
-    def of(cls, state: JsonObject, metadata: JsonObject, version: int) -> Self:
-        """A document made of its parts."""
-        text = _ENCODER.encode({"state": state, "metadata": metadata, "version": version})
-        return cls(state=state, metadata=metadata, version=version, text=text)
 
     @classmethod
     def read(cls, text: str) -> Self:
@@ -120,14 +132,22 @@ def same(one: Any, other: Any) -> bool:
 
 def stamp(value: Any, now_s: int) -> Any:
     """``value`` with ``{"timestamp": now_s}`` in place of every leaf, also of those inside arrays."""
+    return _stamped(value, {"timestamp": now_s})
+
+
+def _stamped(value: Any, leaf: JsonObject) -> Any:
+    """All leaves are one object: nobody changes it, and it need not be made a hundred times."""
     if isinstance(value, dict):
-        return {key: stamp(inner, now_s) for key, inner in value.items()}
+        return {
+            key: _stamped(inner, leaf) if isinstance(inner, _CONTAINERS) else leaf
+            for key, inner in value.items()
+        }
     if isinstance(value, list):
-        return [stamp(inner, now_s) for inner in value]
-    return {"timestamp": now_s}
+        return [_stamped(inner, leaf) for inner in value]
+    return leaf
 
 
-def _restamp(state: JsonObject, patch: JsonObject, before: JsonObject, now_s: int) -> JsonObject:
+def _restamp(state: JsonObject, patch: JsonObject, before: JsonObject, leaf: JsonObject) -> JsonObject:
     """The metadata of ``state``: what ``patch`` names is of now, the rest keeps its time from ``before``.
 
     It is led by the state alone: an attribute may itself be called "timestamp", so metadata cannot tell its leaves.
@@ -138,9 +158,9 @@ def _restamp(state: JsonObject, patch: JsonObject, before: JsonObject, now_s: in
             metadata[key] = before[key]
         elif isinstance(value, dict):
             older = before.get(key)
-            metadata[key] = _restamp(value, patch[key], older if isinstance(older, dict) else {}, now_s)
+            metadata[key] = _restamp(value, patch[key], older if isinstance(older, dict) else {}, leaf)
         else:
-            metadata[key] = stamp(value, now_s)
+            metadata[key] = _stamped(value, leaf)
     return metadata
 
 
@@ -152,7 +172,9 @@ def _cut(metadata: JsonObject, part: JsonObject) -> JsonObject:
     }
 
 
-def apply(document: Document | None, request: UpdateRequest, now_s: int, *, version: int = 0) -> Document:
+def apply(
+    document: Document | None, request: UpdateRequest, now_s: int, *, version: int = 0, bounds: Bounds = AWS
+) -> Document:
     """The document after an update.
 
     ``version`` is the last one of a shadow that was deleted lately: a new document of its name counts on from there.
@@ -166,10 +188,13 @@ def apply(document: Document | None, request: UpdateRequest, now_s: int, *, vers
     patch = dict.fromkeys(SECTIONS) if request.state is None else request.state
     merged = merge(document.state if document else {}, patch)
     state = {section: merged[section] for section in SECTIONS if merged.get(section)}
-    if len(encode(state)) > MAX_STATE_BYTES:
+    state_text = _ENCODER.encode(state)
+    if len(state_text.encode()) > bounds.state_bytes:
         raise Rejected(413, TOO_LARGE)
-    metadata = _restamp(state, patch, document.metadata if document else {}, now_s)
-    return Document.of(state, metadata, (document.version if document else version) + 1)
+    metadata = _restamp(state, patch, document.metadata if document else {}, {"timestamp": now_s})
+    version = (document.version if document else version) + 1
+    text = f'{{"state":{state_text},"metadata":{_ENCODER.encode(metadata)},"version":{version}}}'
+    return Document(state=state, metadata=metadata, version=version, text=text)
 
 
 # --- Requests
@@ -191,7 +216,7 @@ def parse_json(payload: bytes) -> Any:
     except UnicodeDecodeError:
         raise Rejected(415, "Unsupported documented encoding; supported encoding is UTF-8") from None
     try:
-        value = json.loads(text, parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
+        value = _DECODER.decode(text)
         if "\\u" in text:
             encode(value)  # a lone surrogate parses, but can never be sent on
     except (ValueError, RecursionError):
@@ -199,36 +224,36 @@ def parse_json(payload: bytes) -> Any:
     return value
 
 
-def parse_request(payload: bytes) -> UpdateRequest:
+def parse_request(payload: bytes, bounds: Bounds = AWS) -> UpdateRequest:
     """Read an update: ``{"state": {"desired"?: {…} | null, "reported"?: {…} | null} | null, "clientToken"?, "version"?}``.
 
     Raises:
         Rejected: 400, 413 or 415, in the words of AWS's "Device Shadow error messages".
     """
-    if len(payload) > MAX_REQUEST_BYTES:
+    if len(payload) > bounds.request_bytes:
         raise Rejected(413, TOO_LARGE)
     request = parse_json(payload)
     if not isinstance(request, dict):
         raise Rejected(400, "Invalid JSON")
-    if "clientToken" in request and not _is_token(request["clientToken"]):
+    if "clientToken" in request and not _is_token(request["clientToken"], bounds):
         raise Rejected(400, "Invalid clientToken")
     if "state" not in request:
         raise Rejected(400, "Missing required node: state")
-    _check_state(request["state"])
+    _check_state(request["state"], bounds)
     version = request.get("version")
     if "version" in request and type(version) is not int:  # a bool is an int in Python
         raise Rejected(400, "Invalid version")
     return UpdateRequest(state=request["state"], version=version, token=request.get("clientToken"))
 
 
-def token_of(payload: bytes) -> str | None:
+def token_of(payload: bytes, bounds: Bounds = AWS) -> str | None:
     """The clientToken of any request, also of one that is refused; None if it has none that can be echoed."""
     try:
         request = parse_json(payload)
     except Rejected:
         return None
     token = request.get("clientToken") if isinstance(request, dict) else None
-    return token if _is_token(token) else None
+    return token if _is_token(token, bounds) else None
 
 
 def _no_number(name: str) -> NoReturn:
@@ -248,11 +273,15 @@ def _whole(digits: str) -> int:
     return int(digits)
 
 
-def _is_token(token: Any) -> bool:
-    return isinstance(token, str) and len(token.encode()) <= MAX_TOKEN_BYTES
+# Made once, as the encoder.
+_DECODER: Final = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
 
 
-def _check_state(state: Any) -> None:
+def _is_token(token: Any, bounds: Bounds) -> bool:
+    return isinstance(token, str) and len(token.encode()) <= bounds.token_bytes
+
+
+def _check_state(state: Any, bounds: Bounds) -> None:
     if state is None:
         return
     if not isinstance(state, dict):
@@ -262,23 +291,23 @@ def _check_state(state: Any) -> None:
             raise Rejected(400, f"State contains an invalid node: '{section}'")
         if value is not None and not isinstance(value, dict):
             raise Rejected(400, f"{section.title()} node must be an object")
-    containers = list(_containers(state))
-    if any(isinstance(node, list) and None in node for _, node in containers):
+    levels = list(_levels(state))
+    if any(isinstance(node, list) and None in node for level in levels for node in level):
         raise Rejected(400, "State contains an invalid node: an array must not contain null")
-    if any(level > MAX_DEPTH for level, _ in containers):
-        raise Rejected(400, f"JSON contains too many levels of nesting; maximum is {MAX_DEPTH}")
+    if len(levels) > bounds.depth:
+        raise Rejected(400, f"JSON contains too many levels of nesting; maximum is {bounds.depth}")
 
 
-def _containers(state: JsonObject) -> Iterator[tuple[int, JsonObject | list[Any]]]:
-    """Every object and array below ``state`` with its level; a section is on level 1. No recursion: it may be deep."""
-    waiting = [(1, value) for value in state.values()]
-    while waiting:
-        level, node = waiting.pop()
-        if isinstance(node, dict | list):
-            yield level, node
-            waiting.extend(
-                (level + 1, inner) for inner in (node.values() if isinstance(node, dict) else node)
-            )
+def _levels(state: JsonObject) -> Iterator[list[JsonObject | list[Any]]]:
+    """The objects and arrays below ``state``, level by level; the sections are the first. No recursion: it may be deep."""
+    level: list[JsonObject | list[Any]] = [state]
+    while level := [
+        inner
+        for node in level
+        for inner in (node.values() if isinstance(node, dict) else node)
+        if isinstance(inner, _CONTAINERS)
+    ]:
+        yield level
 
 
 # --- Answers: payloads, with their members in AWS's order

@@ -1387,10 +1387,10 @@ def _used(quota: Quota, usage: Usage) -> str:
     return f"**{number(used)}**" if used >= quota.limit else number(used)
 
 
-def written(text: str, tables: Mapping[str, str]) -> str:
-    """A text with these tables between its markers, ``<!-- scaling: name -->`` and ``<!-- /scaling -->``."""
+def written(text: str, tables: Mapping[str, str], paper: str = "scaling") -> str:
+    """A text with these tables between its markers, such as ``<!-- scaling: name -->`` and ``<!-- /scaling -->``."""
     for name, table in tables.items():
-        between = re.compile(rf"(<!-- scaling: {name} -->\n).*?(<!-- /scaling -->)", re.DOTALL)
+        between = re.compile(rf"(<!-- {paper}: {name} -->\n).*?(<!-- /{paper} -->)", re.DOTALL)
         text, found = between.subn(lambda match, table=table: f"{match[1]}\n{table}\n\n{match[2]}", text)  # type: ignore[misc]
         assert found == 1, f"{name}: {found} places with its markers"
     return text

@@ -29,11 +29,12 @@ class Ministack:
     Attributes:
         url: of every service.
         port: of that.
+        pid: of its process.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """``folder`` is for what it writes: its log, and the functions' code."""
-        self._folder = folder
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """``folder`` is for what it writes: its log, and the functions' code; ``settings`` of its own go over ours."""
+        self._folder, self._over = folder, settings
         self._clients: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
@@ -43,11 +44,12 @@ class Ministack:
         self._process = subprocess.Popen(
             [str(HOME / "bin" / "ministack")],
             cwd=self._folder,
-            env=self.environment | _settings(self.port, self._folder),
+            env=self.environment | _settings(self.port, self._folder) | self._over,
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,  # so that no function's process outlives it
         )
+        self.pid = self._process.pid
         until(self._is_up, "the start of MiniStack", 30)
         return self
 

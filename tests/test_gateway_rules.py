@@ -599,6 +599,31 @@ def test_a_topic_alias_stands_for_its_topic(running: Running) -> None:
         assert [client.message().topic for _ in range(4)] == ["a", "a", "b", "b"]
 
 
+def test_eight_aliases_stand_for_eight_topics_on_this_connection_alone(running: Running) -> None:
+    topics = [f"t/{n}" for n in range(1, 9)]
+    aliases = [bytes([0x23, 0, n]) for n in range(1, 9)]
+    with running.device("sub", "t/#", version=5) as sub:
+        with running.device("c", version=5) as client, running.device("other", version=5) as other:
+            client.send(
+                *(wire.publish(t, b"1", version=5, said=a) for t, a in zip(topics, aliases, strict=True))
+            )
+            client.send(*(wire.publish("", b"2", version=5, said=alias) for alias in reversed(aliases)))
+            came = [sub.message() for _ in range(16)]
+            assert [got.topic for got in came] == topics + topics[::-1]
+            assert {got.said for got in came} == {b""}, "an alias is between two"
+            other.send(wire.publish("", b"3", version=5, said=aliases[0]))
+            assert other.last_words()[2] == 0x82
+        with running.device("c", version=5) as again:
+            again.send(wire.publish("", b"4", version=5, said=aliases[0]))
+            assert again.last_words()[2] == 0x82
+
+
+def test_a_client_that_takes_aliases_need_not_be_sent_any(running: Running) -> None:
+    with running.device("c", "t", version=5, said=b"\x22\0\x08") as client:
+        client.send(*[wire.publish("t", b"x", version=5)] * 2)
+        assert [client.message() for _ in range(2)] == [Got("t", b"x")] * 2
+
+
 @pytest.mark.parametrize(("alias", "code"), [(9, 0x94), (2, 0x82)])
 def test_an_alias_that_nobody_announced_is_refused(running: Running, alias: int, code: int) -> None:
     with running.device("c", version=5) as client:
@@ -619,6 +644,20 @@ def test_a_message_that_waited_says_how_much_of_its_expiry_is_left_and_does_not_
     with running.device("kept", version=5, clean=False) as again:
         assert again.message() == Got("t", b"60", 1, said=struct.pack("!BI", 0x02, 59))
         assert again.quiet()
+
+
+def test_a_retained_message_says_what_is_left_of_its_expiry_and_is_gone_after_it(running: Running) -> None:
+    with running.device("pub", version=5) as pub, running.device("c", version=5) as client:
+        for topic, expiry_s in (("short", 1), ("long", 60)):
+            said = struct.pack("!BI", 0x02, expiry_s)
+            pub.send(wire.publish(topic, b"x", 1, version=5, retain=True, said=said))
+            assert pub.read().first == 0x40
+        time.sleep(1.1)
+        client.send(wire.subscribe("short", "long", version=5))
+        assert client.read().first == 0x90
+        got = client.message()
+        assert (got.topic, 1 <= struct.unpack("!BI", got.said)[1] < 60) == ("long", True)
+        assert client.quiet()
 
 
 def test_a_client_gets_no_packet_larger_than_it_takes(running: Running) -> None:

@@ -336,8 +336,7 @@ def test_a_full_disk_is_answered_with_500_and_the_service_goes_on(place: Place) 
 
 
 def test_a_bug_is_answered_with_500_and_logged(place: Place, caplog: pytest.LogCaptureFixture) -> None:
-    place.update(desired={"a": 1})
-    place.store.run(lambda db: db.execute("UPDATE shadows SET document = '[]'"))
+    place.service.clock = lambda: 1 // 0
     assert place.send(f"{T}/get", {"clientToken": "t"}) == [
         ("get/rejected", {"code": 500, "message": "Internal service failure", "clientToken": "t"})
     ]
@@ -359,3 +358,29 @@ def test_a_listener_that_asks_in_its_turn_is_told_instead_of_hanging(place: Plac
     place.shadows.update("staff-hana", desired={"a": 1})
     assert time.monotonic() - began < 5
     assert refused == ["the store's own thread cannot wait for the store; use submit"]
+
+
+# --- What is kept parsed
+
+
+def test_an_update_that_is_rolled_back_and_done_again_counts_once(place: Place) -> None:
+    place.update(desired={"a": 1})
+    go, busy = threading.Event(), threading.Event()
+    place.store.submit(lambda _: busy.set() or go.wait(10))
+    assert busy.wait(10)
+    update = place.service.handle(f"{T}/update", b'{"state": {"desired": {"b": 2}}}')
+    failing = place.store.submit(lambda db: db.execute("INSERT INTO nowhere VALUES (1)"))  # in the same batch
+    go.set()
+    assert isinstance(failing.exception(10), Rejected)
+    assert json.loads(update.result(10)[0][1])["version"] == 2
+    assert [said["version"] for _, said in place.update(desired={"b": None}) if "version" in said] == [3, 3]
+    assert place.shadows.get("staff-hana").desired == {"a": 1}
+
+
+def test_what_the_database_has_counts_and_not_what_was_written_last(place: Place) -> None:
+    place.update(desired={"a": 1})
+    place.store.run(
+        lambda db: db.execute("UPDATE shadows SET document = replace(document, '\"a\"', '\"z\"')")
+    )
+    place.update(desired={"b": 2})
+    assert place.shadows.get("staff-hana").desired == {"z": 1, "b": 2}

@@ -242,8 +242,8 @@ def floor(calm: Calm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     made: list[LocalPlace] = []
 
     class Seen(LocalPlace):
-        def __init__(self, *arguments: Any) -> None:
-            super().__init__(*arguments)
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
             made.append(self)
 
     for part in PERIOD_S:

@@ -1,5 +1,7 @@
 """One HTTP listener: waitress in a thread, with a stop that lets answers go out."""
 
+import errno
+import logging
 import socket
 import threading
 import time
@@ -13,6 +15,10 @@ from waitress.server import create_server
 THREADS: Final = 8
 BODY_LIMIT: Final = 1 << 24  # 16 MB go to a temporary file, so that each door can refuse in its own words
 DRAIN_S: Final = 3.0
+NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
+NO_FILES_S: Final = 0.05  # who waits is asked for again so soon
+
+log = logging.getLogger(__name__)
 
 
 class HttpServer:
@@ -34,6 +40,8 @@ class HttpServer:
             asyncore_use_poll=True,
             clear_untrusted_proxy_headers=False,
         )
+        self._accept, self._server.accept = self._server.accept, self._accepted
+        self._full = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"http {name}")
         self.port: int = bound.getsockname()[1]
@@ -57,6 +65,21 @@ class HttpServer:
         self._server.task_dispatcher.shutdown(timeout=DRAIN_S)
         wasyncore.close_all(self._map)
 
+    def _accepted(self) -> Any:
+        """Who connects, if there is a file left for them: waitress alone would ask without a pause, and log each time."""
+        try:
+            came = self._accept()
+        except OSError as error:
+            if error.errno not in NO_FILES:
+                raise
+            if not self._full:
+                log.error("%s: who connects has to wait: %s", self._thread.name, error.strerror)  # noqa: TRY400
+            self._full = True
+            time.sleep(NO_FILES_S)
+            return None
+        self._full = False
+        return came
+
     def _busy(self) -> bool:
         return any(
             channel.requests or channel.total_outbufs_len for channel in self._server.active_channels.values()
@@ -70,7 +93,9 @@ def bind(host: str, port: int) -> socket.socket:
         OSError: the address is not ours, or in use.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family, socket.SOCK_STREAM)
+    # The protocol by its name: asyncio sets TCP_NODELAY only on sockets that say it, and without it an answer that
+    # follows another waits up to 40 ms.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))

@@ -24,10 +24,10 @@ from infra.local.clock import Clock, wall_ms
 from infra.local.deliverer import Deliverer
 from infra.local.demo import furnish
 from infra.local.follower import Follower
-from infra.local.gateway import Client, Message
+from infra.local.gateway import Client, Message, Tls
 from infra.local.health import Health
 from infra.local.history import Retention
-from infra.local.http import HttpServer
+from infra.local.http import HttpServer, bind
 from infra.local.limits import Pace
 from infra.local.service import LocalShadows
 from infra.local.signs import PERIOD_S, Kiosks, Signs
@@ -93,9 +93,15 @@ class LocalPlace:
         store: Store,
         sockets: dict[str, socket.socket],
         stack: ExitStack,
+        *,
+        tls: Tls | None = None,
     ) -> None:
         self.settings, self.tokens, self.sockets, self.stack = settings, opened, sockets, stack
         self.names = {variable: address_of(bound) for variable, bound in sockets.items()}
+        self.tls = (sockets["STAFFCALL_MQTT_PORT"], tls) if tls else None
+        # Our own subcommands have no certificate, and need none: they are on this machine.
+        self.mqtt = bind("127.0.0.1", 0) if tls else sockets["STAFFCALL_MQTT_PORT"]
+        stack.callback(self.mqtt.close)
         self.clock = Clock()
         self.signs, self.kiosks = Signs(self.clock), Kiosks(self.clock)
         loop = Loop(lambda: self.signs.alive("gateway"), PERIOD_S["gateway"])
@@ -110,6 +116,7 @@ class LocalPlace:
             stack,
             clock=self.clock,
             throttle=settings.throttle,
+            off=settings.limits_off,
             users={settings.mqtt_user: settings.mqtt_password} if settings.mqtt_user else None,
             hear=self.announced,
             on_change=lambda db, *change: history.remember(db, wall_ms(), *change),
@@ -235,13 +242,12 @@ class LocalPlace:
     def _listen_mqtt(self) -> None:
         for topic_filter in button_doors.TOPIC_FILTERS:
             self.gateway.hook(topic_filter, self.pressed)
-        tcp, websocket = self.sockets["STAFFCALL_MQTT_PORT"], self.sockets["STAFFCALL_WS_PORT"]
-        self.twin.listen(tcp, websocket, kiosks=True)
+        self.twin.listen(self.mqtt, self.sockets["STAFFCALL_WS_PORT"], kiosks=True, tls=self.tls)
 
     def _listen_http(self, more: tuple[Blueprint, ...]) -> None:
         web = Web(
             place=self.place,
-            ws_port=int(self.names["STAFFCALL_WS_PORT"].rpartition(":")[2]),
+            ws_port=int(self._addresses().websocket.rpartition(":")[2]),
             ws_url=self.settings.ws_url,
             admin_token=self.tokens.admin,
             ready=lambda: self.is_ready,
@@ -287,7 +293,7 @@ class LocalPlace:
             data=str(folder.resolve()),
             http=f"http://{self.names['STAFFCALL_HTTP_PORT']}",
             aws=f"http://{self.names['STAFFCALL_AWS_PORT']}",
-            mqtt=self.names["STAFFCALL_MQTT_PORT"],
+            mqtt=address_of(self.mqtt),
         )
         running.write(self.settings.data, here)
         self.stack.callback(running.remove, self.settings.data)
@@ -341,5 +347,10 @@ class LocalPlace:
         )
 
     def _addresses(self) -> Addresses:
-        http, websocket, mqtt, aws = self.names.values()
-        return Addresses(http=http, websocket=websocket, mqtt=mqtt, aws=aws)
+        names = self.names
+        return Addresses(
+            http=names["STAFFCALL_HTTP_PORT"],
+            websocket=names["STAFFCALL_WS_PORT"],
+            mqtt=names["STAFFCALL_MQTT_PORT"],
+            aws=names["STAFFCALL_AWS_PORT"],
+        )

@@ -18,7 +18,8 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
-from infra.local.gateway import Kept, Message, PublishProperties
+from infra.local.gateway import Kept, Message, PublishProperties, Quotas
+from infra.local.gateway.limits import AWS
 from infra.local.service import Operation, ShadowName, ShadowService, request_of
 from infra.local.things import (
     MAX_PAGE,
@@ -30,7 +31,7 @@ from infra.local.things import (
     VersionConflict,
     arn,
 )
-from shadows.document import MAX_REQUEST_BYTES, TOO_LARGE, encode, parse_json
+from shadows.document import TOO_LARGE, encode, parse_json
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Thing
 
@@ -38,8 +39,6 @@ T = TypeVar("T")
 Publish = Callable[[Message], None]
 
 LOOPBACK: Final = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
-MAX_TOPIC_BYTES: Final = 256
-MAX_SLASHES: Final = 7
 MAX_EXPIRY_S: Final = 2**32 - 1
 MAX_RETAINED_PAGE: Final = 200
 FORMATS: Final = {"UNSPECIFIED_BYTES": 0, "UTF8_DATA": 1}
@@ -81,7 +80,10 @@ log = logging.getLogger(__name__)
 
 
 class Retained(Protocol):
-    """The retained messages of the message broker."""
+    """The retained messages of the message broker, and what a message may measure."""
+
+    @property
+    def quotas(self) -> Quotas: ...
 
     def has_room(self, message: Message) -> bool:
         """Whether one that is to be retained can be."""
@@ -103,7 +105,7 @@ def app(service: ShadowService, registry: Registry, publish: Publish, retained: 
         retained: what the broker has retained.
     """
     flask = Flask(__name__, static_folder=None)
-    flask.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
+    flask.config["MAX_CONTENT_LENGTH"] = service.bounds.request_bytes
     flask.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     flask.url_map.converters |= {"part": _Part, "rest": _Rest}
     flask.wsgi_app = _undecoded(flask.wsgi_app)  # type: ignore[assignment, method-assign]
@@ -131,7 +133,8 @@ def _add_shadows(flask: Flask, service: ShadowService) -> None:
         if name == "":
             raise Rejected(400, "name: expected a shadow's name, or none at all for the classic one, got ''")
         try:
-            return _answer(service.ask(ShadowName(thing, name or ""), operation, payload))
+            shadow = ShadowName(thing, name or "", service.strict_names)
+            return _answer(service.ask(shadow, operation, payload))
         except Rejected as no:
             # Over REST AWS was seen to say it so, and over MQTT as its guide does.
             raise Rejected(
@@ -161,13 +164,13 @@ def _add_topics(flask: Flask, service: ShadowService, publish: Publish, retained
     @flask.post("/topics/<rest:topic>")
     def publish_to(topic: str) -> Response:
         qos, retain = _number("qos", 0, 1, 0), _flag("retain")
-        _check_topic("topic", topic)
+        _check_topic("topic", topic, retained.quotas)
         message = Message(topic, request.get_data(), qos, retain, _properties())
         if topic.startswith("$"):
             if retain:
                 raise Rejected(400, f"retain: expected false for a reserved topic, got true for {topic}")
             try:
-                request_of(topic)
+                request_of(topic, strict=service.strict_names)
             except Rejected as no:
                 raise Rejected(403, f"topic: nobody may publish to {topic}") from no
             service.handle(topic, message.payload).result()
@@ -180,7 +183,7 @@ def _add_topics(flask: Flask, service: ShadowService, publish: Publish, retained
 def _add_retained(flask: Flask, retained: Retained) -> None:
     @flask.get("/retainedMessage/<rest:topic>")
     def get_retained_message(topic: str) -> Response:
-        _check_topic("topic", topic)
+        _check_topic("topic", topic, retained.quotas)
         if not (kept := retained.kept(topic)):
             raise Rejected(404, f"No retained message exists for topic: {topic}")
         said = kept.message.properties.user
@@ -201,11 +204,11 @@ def _summary(kept: Kept) -> JsonObject:
     return {"topic": topic, "payloadSize": len(payload), "qos": qos, "lastModifiedTime": kept.at_ms}
 
 
-def _check_topic(name: str, topic: str) -> None:
-    if len(topic.encode()) > MAX_TOPIC_BYTES or topic.count("/") > MAX_SLASHES:
+def _check_topic(name: str, topic: str, quotas: Quotas = AWS) -> None:
+    most, slashes = quotas.topic_bytes, quotas.slashes
+    if len(topic.encode()) > most or topic.count("/") > slashes:
         raise Rejected(
-            400,
-            f"{name}: expected at most {MAX_TOPIC_BYTES} bytes and {MAX_SLASHES} slashes, got {topic[:300]!r}",
+            400, f"{name}: expected at most {most} bytes and {slashes} slashes, got {topic[:300]!r}"
         )
     if any(char in topic for char in "+#\0\ufffd"):
         raise Rejected(400, f"{name}: expected UTF-8 without +, # and NUL, got {topic!r}")

@@ -1,5 +1,6 @@
 """``staffcall run``: settings become a running local place, or one line that says what to change."""
 
+import gc
 import importlib
 import logging
 import os
@@ -13,9 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from infra.local.gateway import Tls, TlsError
 from infra.local.gateway.limits import MAX_CLIENTS
 from infra.local.http import bind
 from infra.local.place import EVERYWHERE, Addresses, LocalPlace, address_of
+from infra.local.rescue import opened as opened_store
 from infra.local.store import Store, StoreError
 from infra.settings import SHORT, TOKENS_FILE, Settings, SettingsError, guessable, tokens
 
@@ -51,6 +54,8 @@ def prepared() -> Callable[[], object]:
     logging.getLogger("apscheduler").setLevel(logging.WARNING)
     _spare_the_proxy()
     _take_more_files()
+    # At Python's 700 it looks over and over at requests that are under way, a tenth of all we do; they leave no cycles.
+    gc.set_threshold(10_000)
     return partial(here.recv, 1)
 
 
@@ -77,6 +82,7 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
         SettingsError: as :func:`run`.
     """
     refuse_broker(settings)
+    tls = tls_of(settings)
     folder = settings.data / "demo" if demo else settings.data
     opened = tokens(replace(settings, data=folder))
     _warn_of_short_ones(settings)
@@ -86,7 +92,7 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
     webhook = secrets.token_urlsafe(18)
     if demo:
         settings = _with_simulator(settings, sockets["STAFFCALL_HTTP_PORT"], webhook)
-    return LocalPlace(settings, opened, store, sockets, stack).start(
+    return LocalPlace(settings, opened, store, sockets, stack, tls=tls).start(
         folder, simulated=webhook if demo else ""
     )
 
@@ -105,30 +111,43 @@ def refuse_broker(settings: Settings) -> None:
         )
 
 
-def store_in(folder: Path) -> Store:
-    """The store of a data folder.
+def tls_of(settings: Settings) -> Tls | None:
+    """The TLS of the device port; None if there is to be none.
 
     Raises:
-        SettingsError: the folder cannot be used.
+        SettingsError: its folder misses something, or has something wrong.
+    """
+    try:
+        return Tls.read(settings.mqtt_tls) if settings.mqtt_tls else None
+    except TlsError as wrong:
+        raise SettingsError(f"STAFFCALL_MQTT_TLS: {wrong}") from None
+
+
+def store_in(folder: Path) -> Store:
+    """The store of a data folder, with what can be read of it, if it is damaged.
+
+    Raises:
+        SettingsError: the folder cannot be used, or nothing in it can be read.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / "staffcall.sqlite3"
         file.touch(mode=0o600)  # phone numbers are in it, and the folder may have been there before
-        return Store(file)
+        return opened_store(file)
     except (OSError, StoreError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise SettingsError(f"STAFFCALL_DATA: {folder} cannot be used: {reason}") from error
 
 
 def _wanted(settings: Settings) -> dict[str, tuple[str, int]]:
-    login = bool(settings.mqtt_user)
+    gateway = {
+        "STAFFCALL_WS_PORT": (settings.host, settings.ws_port),
+        "STAFFCALL_MQTT_PORT": (settings.devices_host, settings.mqtt_port),
+    }
     return {
         "STAFFCALL_HTTP_PORT": (settings.host, settings.http_port),
-        "STAFFCALL_WS_PORT": (settings.host, settings.ws_port),
-        # Whoever reaches these two may do anything: this machine only, or whoever has the password.
-        "STAFFCALL_MQTT_PORT": (settings.host if login else "127.0.0.1", settings.mqtt_port),
-        "STAFFCALL_AWS_PORT": ("127.0.0.1", settings.aws_port),
+        **({} if settings.mqtt_url else gateway),
+        "STAFFCALL_AWS_PORT": ("127.0.0.1", settings.aws_port),  # whoever reaches it may do anything
     }
 
 
@@ -168,7 +187,7 @@ def _greeting(settings: Settings, addresses: Addresses, *, demo: bool) -> str:
         return f"{_lan_address()}:{address.rpartition(':')[2]}" if settings.host in EVERYWHERE else address
 
     kiosk = seen(addresses.http)
-    devices = seen(addresses.mqtt) if settings.mqtt_user else addresses.mqtt
+    devices = seen(addresses.mqtt) if settings.devices_host == settings.host else addresses.mqtt
     kiosks = settings.ws_url or f"ws://{seen(addresses.websocket)}/mqtt"
     folder = settings.data / "demo" if demo else settings.data
     token = "STAFFCALL_BUTTON_TOKEN" if settings.button_token else folder / TOKENS_FILE
@@ -177,7 +196,7 @@ def _greeting(settings: Settings, addresses: Addresses, *, demo: bool) -> str:
         *([("Demo", f"http://{kiosk}/demo  (Slack, and a button to press)")] if demo else []),
         ("Buttons", f"http://{kiosk}/buttons/webhook  /buttons/soracom  (token: {token})"),
         ("Slack", f"http://{kiosk}/slack/outgoing  /slack/events"),
-        ("MQTT", f"{devices}  (devices)   {kiosks}  (kiosks)"),
+        ("MQTT", f"{devices}  (devices{', TLS' if settings.mqtt_tls else ''})   {kiosks}  (kiosks)"),
         ("AWS API", f"http://{addresses.aws}  (boto3 iot, iot-data)"),
         ("Data", str(folder)),
     ]

@@ -5,9 +5,9 @@ import re
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -23,11 +23,21 @@ OnChange = Callable[[sqlite3.Connection, str, JsonObject | None, JsonObject], No
 
 THING_NAME: Final = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 SHADOW_NAME: Final = re.compile(r"[$a-zA-Z0-9:_-]{1,64}")
+ANY_NAME: Final = re.compile(r"[^/+#\0]{1,200}")  # what a level of a topic may be
 TOPIC: Final = re.compile(r"\$aws/things/([^/]+)/shadow(?:/name/([^/]+))?/(get|update|delete)")
 
 REQUESTS_A_SECOND: Final = 20  # for one thing, as AWS
 IN_FLIGHT: Final = 10  # requests for one thing on one connection that are not answered yet, as AWS
+MAX_KNOWN: Final = 128  # documents that are kept parsed
 TOMBSTONE_MS: Final = 48 * 3600 * 1000  # so long a deleted shadow's version goes on
+
+# What is left of a limit that is off, so that memory and stack stay bounded.
+_OFF: Final[Mapping[str, Mapping[str, int]]] = {
+    "document-size": {"state_bytes": 64 * 1024},
+    "document-depth": {"depth": 64},
+    "client-token": {"token_bytes": 512 * 1024},
+    "payload": {"request_bytes": 512 * 1024},
+}
 
 SCHEMA: Final = (
     # A deleted shadow keeps its row, without the document: a tombstone, which holds the version. The classic one's name is ''.
@@ -51,14 +61,20 @@ class Operation(StrEnum):
 class ShadowName:
     """Whose shadow: the thing, and the shadow's name, "" for the classic one.
 
+    Attributes:
+        strict: whether both names are to be such as AWS allows.
+
     Raises:
-        Rejected: 400, for a name that AWS does not allow.
+        Rejected: 400, for a name that is not allowed.
     """
 
     thing: str
     name: str = ""
+    strict: bool = field(default=True, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not self.strict and all(map(ANY_NAME.fullmatch, (self.thing, self.name or "-"))):
+            return
         if not THING_NAME.fullmatch(self.thing):
             raise Rejected(
                 400, f"thingName: expected [a-zA-Z0-9:_-]+, 1 to 128 of them, got {self.thing[:200]!r}"
@@ -81,6 +97,7 @@ class ShadowName:
 
 # What one request led to: the last parts of the topics, after the operation, and the payloads; "accepted" first.
 Answers = list[tuple[str, bytes]]
+Outcome = Callable[[], Answers]  # gives them, or raises why there are none
 
 
 class ShadowService:
@@ -95,6 +112,7 @@ class ShadowService:
             anything that the store does.
         throttle: refuse more than AWS's 20 requests a second for one thing, but for those of our own process, and more
             than 10 that one connection has in flight for it.
+        off: names of AWS's limits that are switched off.
         on_change: called inside the transaction of each update of a classic shadow, with the thing and the state
             (``{"desired"?, "reported"?}``) before, None if there was no shadow, and after. If it fails, what it wrote is undone,
             and the update stands.
@@ -107,17 +125,25 @@ class ShadowService:
         clock: Callable[[], int],
         announce: Callable[[Sequence[Message]], None],
         throttle: bool = True,
+        off: Collection[str] = (),
         on_change: OnChange | None = None,
     ) -> None:
         self._store = store
         self.clock = clock
         self._announce = announce
-        self._throttle = throttle
+        self._throttle = throttle and "requests" not in off
+        self._few_in_flight = throttle and "in-flight" not in off
+        self.strict_names = "names" not in off
+        left = {name: most for each in off for name, most in _OFF.get(each, {}).items()}
+        self.bounds = replace(shadow_document.AWS, **left)
         self._on_change = on_change
         self._second = 0
         self._asked: Counter[str] = Counter()
         self._flying: Counter[tuple[str, str]] = Counter()
         self._flight = threading.Lock()
+        # What was written last, parsed. It is taken for what a row has only if that has the same text: so nothing here can
+        # be wrong, also after a rollback.
+        self._known: dict[ShadowName, Document] = {}
         for statement in SCHEMA:
             store.run(lambda db, statement=statement: db.execute(statement))  # type: ignore[misc]
 
@@ -132,9 +158,9 @@ class ShadowService:
         Raises:
             Rejected: 400, for a topic that no request is published to.
         """
-        shadow, operation = request_of(topic)
+        shadow, operation = request_of(topic, strict=self.strict_names)
 
-        def say(answers: Callable[[], Answers]) -> list[Message]:
+        def say(answers: Outcome) -> list[Message]:
             try:
                 return self._say(shadow, operation, answers())
             except Rejected as no:
@@ -142,10 +168,10 @@ class ShadowService:
             except Exception:
                 log.exception("a bug in the answer to %s", topic)
                 refused = Rejected(500, "Internal service failure")
-            answer = shadow_document.rejected(refused, shadow_document.token_of(payload))
+            answer = shadow_document.rejected(refused, self._token(payload))
             return self._say(shadow, operation, [("rejected", answer)])
 
-        if not (self._throttle and sender):
+        if not (self._few_in_flight and sender):
             return self._submit(shadow, operation, payload, throttle=self._throttle, say=say)
         flight = (sender, shadow.thing)
         if not self._took_off(flight):
@@ -153,11 +179,11 @@ class ShadowService:
             refused.set_result(say(_too_many_in_flight))
             return refused
 
-        def land(answers: Callable[[], Answers]) -> list[Message]:
+        def land(answers: Outcome) -> list[Message]:
             self._landed(flight)  # before anybody hears: who is answered may ask again
             return say(answers)
 
-        return self._submit(shadow, operation, payload, throttle=True, say=land)
+        return self._submit(shadow, operation, payload, throttle=self._throttle, say=land)
 
     def ask(
         self, shadow: ShadowName, operation: Operation, payload: bytes = b"", *, own: bool = False
@@ -171,7 +197,7 @@ class ShadowService:
             Rejected: what the service refuses; 500, if the disk does.
         """
 
-        def say(answers: Callable[[], Answers]) -> bytes:
+        def say(answers: Outcome) -> bytes:
             accepted = answers()
             if operation is not Operation.GET:
                 self._say(shadow, operation, accepted)
@@ -185,7 +211,7 @@ class ShadowService:
         found = self._store.run(
             lambda db: db.execute(
                 "SELECT name FROM shadows WHERE thing = ? AND name > ? AND deleted_at IS NULL ORDER BY name LIMIT ?",
-                (ShadowName(thing).thing, after, most),
+                (ShadowName(thing, strict=self.strict_names).thing, after, most),
             ).fetchall()
         )
         return [name for (name,) in found]
@@ -211,20 +237,14 @@ class ShadowService:
         payload: bytes,
         *,
         throttle: bool,
-        say: Callable[[Callable[[], Answers]], T],
+        say: Callable[[Outcome], T],
     ) -> "Future[T]":
         """A future of what ``say`` makes of the answers, after the commit: nobody who waits knows before all have heard."""
-        done: Future[T] = Future()
 
-        def committed(answers: "Future[Answers]") -> None:
-            try:
-                done.set_result(say(answers.result))
-            except Exception as no:
-                done.set_exception(no)
+        def work(db: sqlite3.Connection) -> Answers:
+            return self._answer(db, shadow, operation, payload, throttle=throttle)
 
-        work = self._store.submit(lambda db: self._answer(db, shadow, operation, payload, throttle=throttle))
-        work.add_done_callback(committed)
-        return done
+        return self._store.submit_and_tell(work, say)
 
     def _say(self, shadow: ShadowName, operation: Operation, answers: Answers) -> list[Message]:
         messages = [(f"{shadow.topic}/{operation}/{kind}", payload) for kind, payload in answers]
@@ -273,14 +293,14 @@ class ShadowService:
         return [
             (
                 "accepted",
-                shadow_document.get_accepted(current, now // 1000, shadow_document.token_of(payload)),
+                shadow_document.get_accepted(current, now // 1000, self._token(payload)),
             )
         ]
 
     def _update(self, db: sqlite3.Connection, shadow: ShadowName, payload: bytes, now: int) -> Answers:
-        request, now_s = shadow_document.parse_request(payload), now // 1000
+        request, now_s = shadow_document.parse_request(payload, self.bounds), now // 1000
         previous, version = self._load(db, shadow, now)
-        current = shadow_document.apply(previous, request, now_s, version=version)
+        current = shadow_document.apply(previous, request, now_s, version=version, bounds=self.bounds)
         self._save(db, shadow, current)
         if self._on_change and not shadow.name:
             self._tell(self._on_change, db, shadow.thing, previous, current)
@@ -302,8 +322,11 @@ class ShadowService:
             "WHERE thing = ? AND name = ?",
             (now, shadow.thing, shadow.name),
         )
-        token = shadow_document.token_of(payload)
-        return [("accepted", shadow_document.delete_accepted(current.version, now // 1000, token))]
+        answer = shadow_document.delete_accepted(current.version, now // 1000, self._token(payload))
+        return [("accepted", answer)]
+
+    def _token(self, payload: bytes) -> str | None:
+        return shadow_document.token_of(payload, self.bounds)
 
     @staticmethod
     def _tell(
@@ -315,8 +338,7 @@ class ShadowService:
         except Exception:
             log.exception("a change of %s was not taken down", thing)
 
-    @staticmethod
-    def _load(db: sqlite3.Connection, shadow: ShadowName, now: int) -> tuple[Document | None, int]:
+    def _load(self, db: sqlite3.Connection, shadow: ShadowName, now: int) -> tuple[Document | None, int]:
         """The document, if there is one, and the version that the next one counts on from."""
         row = db.execute(
             "SELECT version, document, deleted_at FROM shadows WHERE thing = ? AND name = ?",
@@ -327,10 +349,19 @@ class ShadowService:
         version, text, deleted_at = row
         if deleted_at is not None:
             return None, version if now - deleted_at < TOMBSTONE_MS else 0
-        return Document.read(text), version
+        try:
+            return self._parsed(shadow, text), version
+        except (ValueError, TypeError) as error:  # SQLite sees only that its pages are whole
+            raise sqlite3.DatabaseError(f"the document of {shadow.thing} is damaged") from error
 
-    @staticmethod
-    def _save(db: sqlite3.Connection, shadow: ShadowName, document: Document) -> None:
+    def _parsed(self, shadow: ShadowName, text: str) -> Document:
+        known = self._known.get(shadow)
+        return known if known and known.text == text else Document.read(text)
+
+    def _save(self, db: sqlite3.Connection, shadow: ShadowName, document: Document) -> None:
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        self._known[shadow] = document
         db.execute(
             "INSERT INTO shadows VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO UPDATE SET "
             "version = excluded.version, document = excluded.document, deleted_at = NULL",
@@ -342,7 +373,7 @@ def _too_many_in_flight() -> Answers:
     raise Rejected(429, f"Too many requests: a connection has at most {IN_FLIGHT} in flight for a thing")
 
 
-def request_of(topic: str) -> tuple[ShadowName, Operation]:
+def request_of(topic: str, *, strict: bool = True) -> tuple[ShadowName, Operation]:
     """What is asked for by a publish to this topic, and of which shadow.
 
     Raises:
@@ -353,7 +384,7 @@ def request_of(topic: str) -> tuple[ShadowName, Operation]:
             400, f"topic: expected $aws/things/<thing>/shadow/get, update or delete, got {topic[:300]!r}"
         )
     thing, name, operation = found.groups()
-    return ShadowName(thing, name or ""), Operation(operation)
+    return ShadowName(thing, name or "", strict), Operation(operation)
 
 
 class LocalShadows:

@@ -10,9 +10,9 @@ from typing import Final
 from infra.local.clock import Clock
 from infra.local.http import HttpServer
 from infra.local.place import address_of
-from infra.local.run import bound, prepared, refuse_broker, store_in
+from infra.local.run import bound, prepared, store_in, tls_of
 from infra.local.twin import Loop, Twin
-from infra.settings import Settings, write_private
+from infra.settings import Settings, SettingsError, write_private
 
 FILE: Final = "shadows.json"
 
@@ -56,13 +56,15 @@ def start(
     Raises:
         SettingsError: as :func:`run`.
     """
-    refuse_broker(settings)
+    if settings.mqtt_url:
+        raise SettingsError("STAFFCALL_MQTT_URL: `staffcall shadows` is a broker itself; unset it")
+    tls = tls_of(settings)
     store = store_in(settings.data)
     stack.callback(store.close)
     host = settings.host if settings.mqtt_user else "127.0.0.1"  # whoever comes may do anything
     sockets = bound(
         {
-            "STAFFCALL_MQTT_PORT": (host, settings.mqtt_port),
+            "STAFFCALL_MQTT_PORT": (settings.devices_host, settings.mqtt_port),
             "STAFFCALL_WS_PORT": (host, settings.ws_port),
             "STAFFCALL_AWS_PORT": ("127.0.0.1", settings.aws_port),
         },
@@ -72,9 +74,18 @@ def start(
     loop = Loop()
     stack.callback(loop.stop)
     twin = Twin(
-        store, loop, stack, clock=clock or Clock(), throttle=settings.throttle, users=_users(settings)
+        store,
+        loop,
+        stack,
+        clock=clock or Clock(),
+        throttle=settings.throttle,
+        off=settings.limits_off,
+        users=_users(settings),
     )
-    twin.listen(mqtt, websocket, kiosks=False)
+    if tls:
+        twin.listen(None, websocket, kiosks=False, tls=(mqtt, tls))
+    else:
+        twin.listen(mqtt, websocket, kiosks=False)
     rest = HttpServer(twin.rest(), aws, name="aws")
     rest.start()
     stack.callback(rest.stop)

@@ -5,15 +5,18 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from shadows.errors import Rejected
 
 T = TypeVar("T")
+Told = TypeVar("Told")
 Work = Callable[[sqlite3.Connection], T]
+Outcome = Callable[[], T]  # gives what work returned, or raises what it raised
 
 MAX_BATCH: Final = (
     256  # a commit's fsync costs as much as about ten updates: more in one only makes the first ones wait
@@ -27,10 +30,39 @@ class StoreError(Exception):
     """The file cannot be used; the text is one sentence that names it and what to do."""
 
 
+class DamagedError(StoreError):
+    """The file is no database, or not a whole one any more."""
+
+
+class _Abandoned(Exception):  # noqa: N818 - it is the error that it carries
+    """Work raised ``error`` when it may have written something already."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
 @dataclass(frozen=True, slots=True)
 class _Job:
     work: Work[Any]
+    tell: Callable[[Outcome[Any]], Any]
     done: Future[Any] = field(default_factory=Future)
+
+    def settle(self, outcome: Any) -> None:
+        try:
+            self.done.set_result(self.tell(partial(_given, outcome)))
+        except Exception as no:
+            self.done.set_exception(no)
+
+
+def _itself(outcome: Outcome[T]) -> T:
+    return outcome()
+
+
+def _given(outcome: Any) -> Any:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 class Store:
@@ -41,8 +73,12 @@ class Store:
     writer's thread: so its callbacks are the place to announce what has happened. A batch that wrote nothing costs
     no fsync.
 
+    Attributes:
+        damage: what was found to be damaged in the file since it was opened; "" if nothing.
+
     Raises:
         StoreError: if the file cannot be made, read or written, or another process has it open.
+        DamagedError: if it is not whole.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,6 +86,7 @@ class Store:
         self._lock, self._db = _opened(path)
         self._jobs: list[_Job] = []
         self._closed = False
+        self.damage = ""
         self._changed = threading.Condition()
         # A daemon: a process that crashes must end, and nothing was promised of what is not committed.
         self._writer = threading.Thread(target=self._write, name="store", daemon=True)
@@ -62,13 +99,17 @@ class Store:
         The future fails with what ``work`` raised, which then has written nothing; or with Rejected: 500, if the
         disk or the file fails; 503, if the store is closed.
         """
-        job = _Job(work)
+        return self.submit_and_tell(work, _itself)
+
+    def submit_and_tell(self, work: Work[T], tell: Callable[[Outcome[T]], Told]) -> Future[Told]:
+        """The same; the future has what ``tell`` makes of the outcome, once that is durable, on the writer's thread."""
+        job = _Job(work, tell)
         with self._changed:
             if not self._closed:
                 self._jobs.append(job)
                 self._changed.notify()
                 return job.done
-        job.done.set_exception(Rejected(503, "The store is closed: the service is stopping"))
+        job.settle(Rejected(503, "The store is closed: the service is stopping"))
         return job.done
 
     def run(self, work: Work[T]) -> T:
@@ -78,10 +119,7 @@ class Store:
 
     def reader(self) -> sqlite3.Connection:
         """A connection of one's own that only reads, and waits for no writer; to be closed before the store is."""
-        uri = f"{self._path.absolute().as_uri()}?mode=ro"
-        return sqlite3.connect(
-            uri, uri=True, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False
-        )
+        return read_only(self._path)
 
     def refuse_to_wait_here(self) -> None:
         """Raise RuntimeError on the writer's thread: it would wait for itself for ever."""
@@ -113,18 +151,23 @@ class Store:
         """All in one transaction; if that cannot be had, each in its own, so that only the guilty fail."""
         try:
             outcomes = self._transaction(jobs)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, _Abandoned) as error:
             if len(jobs) > 1:
                 for job in jobs:
                     self._settle([job])
                 return
-            log.exception("the store failed")
-            outcomes = [Rejected(500, f"Internal service failure: {error}")]
+            outcomes = [self._blame(error)]
         for job, outcome in zip(jobs, outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                job.done.set_exception(outcome)
-            else:
-                job.done.set_result(outcome)
+            job.settle(outcome)
+
+    def _blame(self, error: sqlite3.Error | _Abandoned) -> Exception:
+        """What the one job hears that could not be done."""
+        if isinstance(error, _Abandoned):
+            return error.error
+        log.error("the store failed", exc_info=error)
+        damage = damage_of(error)
+        self.damage = damage or self.damage
+        return Rejected(500, f"Internal service failure: {damage or error}")
 
     def _transaction(self, jobs: Sequence[_Job]) -> list[Any]:
         """What each job returned or raised, all of it durable."""
@@ -140,13 +183,21 @@ class Store:
         return outcomes
 
     def _outcome(self, work: Work[Any]) -> Any:
+        """What work returned; or raised, if it has written nothing.
+
+        A savepoint for each would undo its part alone, but costs all others more than they write with.
+        """
+        written = self._db.total_changes
         try:
-            with savepoint(self._db):
-                return work(self._db)
+            return work(self._db)
         except sqlite3.Error:
             raise  # whether only this work is to blame, it shows alone
-        except Exception as no:
-            return no
+        except Rejected as no:
+            if self._db.total_changes == written:
+                return no
+            raise _Abandoned(no) from no
+        except Exception as bug:
+            raise _Abandoned(bug) from bug
 
 
 @contextmanager
@@ -172,18 +223,26 @@ def _opened(path: Path) -> tuple[sqlite3.Connection, sqlite3.Connection]:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(_advice(path.parent, str(error))) from error
-    lock = _locked(path)
+    lock = locked(path)
     try:
+        if damage := damage_in(path):
+            raise DamagedError(_advice(path, damage))
         return lock, _connected(path)
+    except StoreError:
+        lock.close()
+        raise
     except sqlite3.Error as error:
         lock.close()
         raise StoreError(_advice(path, str(error))) from error
 
 
-def _locked(path: Path) -> sqlite3.Connection:
-    """Hold the file for us alone, and let others still read it (a backup, the sqlite3 shell).
+def locked(path: Path) -> sqlite3.Connection:
+    """Hold the file for us alone until this is closed, and let others still read it (a backup, the sqlite3 shell).
 
     SQLite's own lock, on an empty file beside it: it works on every system, and a process that is killed lets go.
+
+    Raises:
+        StoreError: another process holds it, or it cannot be made.
     """
     beside = path.with_name(path.name + ".lock")
     lock = sqlite3.connect(beside, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
@@ -199,6 +258,40 @@ def _locked(path: Path) -> sqlite3.Connection:
     return lock
 
 
+def damage_in(path: Path) -> str:
+    """What is damaged in a file; "" if nothing.
+
+    It is only read: whoever closes a file that he could write would fold its log in, and so change what is damaged.
+
+    Raises:
+        sqlite3.Error: it cannot be read at all.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return ""
+    with closing(read_only(path)) as db:
+        try:
+            (health,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        except sqlite3.Error as error:
+            if damage := damage_of(error):
+                return damage
+            raise
+    return "" if health == "ok" else str(health).replace("\n", " ")
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing, not even when it is closed."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
+
+
+def damage_of(error: Exception) -> str:
+    """What is damaged, if this was raised because the file is not what it should be; "" for what may pass."""
+    if "decode to UTF-8" in str(error):  # it shows the text, which is nobody's business
+        return "a text in it is not UTF-8"
+    # Python raises the base class itself for SQLITE_CORRUPT and SQLITE_NOTADB, and a subclass for all else.
+    return str(error) if type(error) is sqlite3.DatabaseError else ""
+
+
 def _connected(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
     try:
@@ -206,9 +299,6 @@ def _connected(path: Path) -> sqlite3.Connection:
         if mode != "wal":
             raise sqlite3.OperationalError(f"its file system has no write-ahead log (journal mode {mode})")
         db.execute("PRAGMA synchronous=FULL")  # in WAL, NORMAL would lose the last commits with the power
-        (health,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if health != "ok":
-            raise sqlite3.DatabaseError(health)
     except BaseException:
         db.close()
         raise
@@ -216,4 +306,5 @@ def _connected(path: Path) -> sqlite3.Connection:
 
 
 def _advice(path: Path, reason: str) -> str:
-    return f"{path} cannot be used ({reason}): move it away or make it writable, or set STAFFCALL_DATA to another folder."
+    mend = "free some space on its disk" if reason.endswith("full") else "move it away or make it writable"
+    return f"{path} cannot be used ({reason}): {mend}, or set STAFFCALL_DATA to another folder."

@@ -5,7 +5,7 @@ import logging
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
 from typing import Any, Final, TypeVar
@@ -14,7 +14,7 @@ from flask import Flask
 
 from infra.local import retained
 from infra.local.clock import wall_ms
-from infra.local.gateway import Client, Gateway, Guests, Message
+from infra.local.gateway import Client, Elsewhere, Gateway, Guests, Message, Tls
 from infra.local.rest import app
 from infra.local.service import OnChange, ShadowService
 from infra.local.store import Store
@@ -71,6 +71,7 @@ class Twin:
         stack: stops the gateway again.
         clock: milliseconds since 1970, for the shadows.
         throttle: keep AWS's rates.
+        off: names of AWS's limits that are switched off, from ``infra.settings.LIMITS``.
         users: names and passwords of devices; None if whoever reaches their ports is trusted.
         hear: takes what the shadow service announces, on the writer's thread: it must wait for nothing.
         on_change: as for the shadow service.
@@ -85,6 +86,7 @@ class Twin:
         *,
         clock: Callable[[], int],
         throttle: bool = True,
+        off: Collection[str] = (),
         users: Mapping[str, str] | None = None,
         hear: Callable[[Sequence[tuple[str, bytes]]], None] = _nothing,
         on_change: OnChange | None = None,
@@ -92,10 +94,10 @@ class Twin:
     ) -> None:
         self.store, self._loop, self._stack, self._hear = store, loop, stack, hear
         store.run(lambda db: db.execute(retained.TABLE))
-        self.gateway = Gateway(clock=wall_ms, throttle=throttle, users=users, guests=guests)
+        self.gateway = Gateway(clock=wall_ms, throttle=throttle, off=off, users=users, guests=guests)
         self.gateway.keep(store.run(lambda db: retained.all_of(db, wall_ms())))
         self.service = ShadowService(
-            store, clock=clock, announce=self._announced, throttle=throttle, on_change=on_change
+            store, clock=clock, announce=self._announced, throttle=throttle, off=off, on_change=on_change
         )
         self.registry = Registry(store)
 
@@ -108,14 +110,28 @@ class Twin:
 
         return app(self.service, self.registry, publish, self.gateway)
 
-    def listen(self, tcp: socket.socket, websocket: socket.socket, *, kiosks: bool) -> None:
-        """Let clients in by MQTT; by WebSocket only ``kiosks``, which may read staff and booths, or else devices."""
+    def listen(
+        self,
+        tcp: socket.socket | None,
+        websocket: socket.socket,
+        *,
+        kiosks: bool,
+        tls: tuple[socket.socket, Tls] | None = None,
+    ) -> None:
+        """Let clients in by MQTT; by WebSocket only ``kiosks``, which may read staff and booths, or else devices.
+
+        Devices come by ``tcp``, for which nothing but a login is asked, and by ``tls``, each with its certificate.
+        """
+        gateway = self.gateway
         for topic_filter in SHADOW_FILTERS:
-            self.gateway.hook(topic_filter, self._asked)
-        self.gateway.hook("#", self._retained)
-        self._loop.call(self.gateway.listen_tcp(tcp))
-        self._loop.call(self.gateway.listen_websocket(websocket, devices=not kiosks))
-        self._stack.callback(lambda: self._loop.call(self.gateway.close()))
+            gateway.hook(topic_filter, self._asked)
+        gateway.hook("#", self._retained, retained=True)
+        if tcp:
+            self._loop.call(gateway.listen_tcp(tcp))
+        if tls:
+            self._loop.call(gateway.listen_tls(*tls))
+        self._loop.call(gateway.listen_websocket(websocket, devices=not kiosks))
+        self._stack.callback(lambda: self._loop.call(gateway.close()))
 
     # --- The wires
 
@@ -124,18 +140,18 @@ class Twin:
         self.gateway.publish_soon(Message(topic=topic, payload=payload, qos=1) for topic, payload in messages)
         self._hear(messages)
 
-    async def _asked(self, message: Message, client: Client) -> None:
+    def _asked(self, message: Message, client: Client) -> Awaitable[None] | Elsewhere | None:
         """A message on a request topic of the shadow service. PUBACK waits for the commit."""
         try:
             answered = self.service.handle(message.topic, message.payload, sender=client.id)
         except Rejected as no:
             log.warning("%s: %s", message.topic, no)
-        else:
-            await asyncio.wrap_future(answered)
+            return None
+        return self.gateway.after(answered)
 
-    def _retained(self, message: Message, _client: Client) -> "asyncio.Future[None] | None":
-        """Any message of a client. PUBACK waits until one that is retained is on disk."""
-        return asyncio.wrap_future(self._written(message.topic)) if message.retain else None
+    def _retained(self, message: Message, _client: Client) -> Awaitable[None] | Elsewhere:
+        """A message of a client that is to be retained. PUBACK waits until it is on disk."""
+        return self.gateway.after(self._written(message.topic))
 
     async def _publish(self, message: Message) -> None:
         self.gateway.publish([message])

@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
-from infra.local import signs
+from infra.local import rescue, signs
 from infra.local.signs import PERIOD_S, Kiosks, Sign, Signs, silent
 from infra.local.store import Store
 from shadows import registry
@@ -30,6 +30,7 @@ AGAIN_S: Final = 10.0  # after a try that failed: what is mended is seen soon
 ROOM: Final = 16_384  # bytes: a call takes less
 LEAST_FREE: Final = 200_000_000
 FREE_SPACE: Final = "Free some space on the disk of the data folder."
+RESCUE: Final = "Stop `staffcall run`, and start it again when nobody waits: it keeps all that can be read."
 KINDS: Final = ("slack", "timer", "gateway", "disk", "kiosk", "button", "watch")
 
 
@@ -41,7 +42,7 @@ class Watch:
         store: whose disk is tried.
         folder: where that is.
         parts: what our own parts said.
-        kiosks: what the gateway said of screens.
+        kiosks: what the gateway said of screens; None if there is nobody to say it.
         ask_slack: asks Slack whether it knows us, within 3 s; it raises NotTold. None if there is no bot.
     """
 
@@ -52,7 +53,7 @@ class Watch:
         folder: Path,
         *,
         parts: Signs,
-        kiosks: Kiosks,
+        kiosks: Kiosks | None,
         ask_slack: Callable[[], object] | None,
     ) -> None:
         self._place, self._store, self._folder, self._ask = place, store, folder, ask_slack
@@ -60,6 +61,7 @@ class Watch:
         self._began = place.clock()
         self._buttons: list[Button] = []
         self._free = LEAST_FREE
+        self._aside: list[str] = []
         self._writing: Future[None] | None = None
         self._fails = False
         self._due: dict[Callable[[], float], float] = {}
@@ -67,7 +69,8 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="watch")
         for table in (TABLE, signs.TABLE):
             store.run(lambda db, table=table: db.execute(table))  # type: ignore[misc]
-        store.run(self._kiosks.load)
+        if kiosks:
+            store.run(kiosks.load)
 
     def start(self) -> None:
         """Expect the signs of all parts from now on."""
@@ -86,7 +89,7 @@ class Watch:
     def all(self) -> list[Sign]:
         """Every sign that is expected, as it is now."""
         buttons = signs.of_buttons(self._buttons, self._place.clock(), self._began)
-        return [*self._parts.all(), *self._kiosks.all(), *buttons]
+        return [*self._parts.all(), *(self._kiosks.all() if self._kiosks else ()), *buttons]
 
     def troubles(self, what: str) -> list[Trouble]:
         """What has gone silent, of one of ``KINDS``."""
@@ -94,6 +97,10 @@ class Watch:
         if self._free < LEAST_FREE:
             detail = f"Only {self._free / 1e6:.0f} MB are free on the disk"
             found.append(Trouble(what="disk", detail=detail, fix=FREE_SPACE))
+        if self._store.damage:
+            detail = f"The database is damaged ({self._store.damage})"
+            found.append(Trouble(what="disk", detail=detail, fix=RESCUE))
+        found += map(_left_over, self._aside)
         return [trouble for trouble in found if trouble.what == what]
 
     def ages(self) -> dict[str, float]:
@@ -118,8 +125,10 @@ class Watch:
     def _look(self) -> float:
         """Who has a heartbeat, which booths there are, and how much room is left."""
         self._free = shutil.disk_usage(self._folder).free
+        self._aside = rescue.set_aside(self._folder)
         self._buttons = [each for each in registry.buttons(self._place) if each.heartbeat_s]
-        self._kiosks.know(booth.id for booth in registry.booths(self._place))
+        if self._kiosks:
+            self._kiosks.know(booth.id for booth in registry.booths(self._place))
         return PERIOD_S["disk"]
 
     def _write(self) -> float:
@@ -132,7 +141,8 @@ class Watch:
     def _fill(self, db: sqlite3.Connection) -> None:
         db.execute("INSERT OR REPLACE INTO room VALUES (1, zeroblob(?))", (ROOM,))
         db.execute("UPDATE room SET filler = NULL")
-        self._kiosks.save(db)
+        if self._kiosks:
+            self._kiosks.save(db)
 
     def _written(self, done: "Future[Any]") -> None:
         error = done.exception()
@@ -155,3 +165,11 @@ class Watch:
             return no.retry_after_s or AGAIN_S
         self._parts.alive("slack")
         return PERIOD_S["slack"]
+
+
+def _left_over(damaged: str) -> Trouble:
+    return Trouble(
+        what="disk",
+        detail=f"The database was damaged, and what could not be read of it is missing now; {damaged} is as it was",
+        fix="Look whether all people and buttons are still there, or put a backup back; then take that file away.",
+    )

@@ -6,9 +6,10 @@ Everything here runs on the thread of one asyncio loop.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from concurrent.futures import Future
 from functools import partial
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from infra.local.gateway import limits, presence
 from infra.local.gateway.packets import Message, Will
@@ -19,7 +20,22 @@ from infra.local.gateway.topics import Tree
 
 log = logging.getLogger(__name__)
 
-Take = Callable[[Message, Client], Awaitable[None] | None]
+
+class Elsewhere:
+    """Work of another thread, whose callbacks are called on the loop's: by ``soon``, in the order of what goes that way."""
+
+    __slots__ = ("_soon", "_work")
+
+    def __init__(self, work: "Future[Any]", soon: Callable[[Callable[[], object]], None]) -> None:
+        self._work, self._soon = work, soon
+
+    def add_done_callback(self, callback: Callable[[Any], object]) -> None:
+        soon = self._soon
+        self._work.add_done_callback(lambda work: soon(partial(callback, work)))
+
+
+Take = Callable[[Message, Client], Awaitable[None] | Elsewhere | None]
+Pending = asyncio.Future[None] | Elsewhere
 
 
 class Guests(Protocol):
@@ -49,6 +65,7 @@ class _Route(NamedTuple):
 
     receivers: list[tuple[Session, Subscription]]
     takes: list[Take]
+    takes_retained: list[Take]  # of a message that is to be retained
 
 
 class Broker:
@@ -61,7 +78,7 @@ class Broker:
         self._sessions: dict[tuple[str, str], Session] = {}
         self._absent: dict[Session, None] = {}  # longest absent first
         self._tree: Tree[Session, Subscription] = Tree()
-        self._hooks: Tree[Take, None] = Tree()
+        self._hooks: Tree[Take, bool] = Tree()
         self._routes: dict[str, _Route] = {}
         self._retained: dict[str, _Retained] = {}
         self._retained_bytes = 0
@@ -75,15 +92,20 @@ class Broker:
 
     # Messages
 
-    def hook(self, topic_filter: str, take: Take) -> None:
-        self._hooks.put(topic_filter, take, None)
+    def hook(self, topic_filter: str, take: Take, *, retained: bool) -> None:
+        self._hooks.put(topic_filter, take, retained)
         self._routes.clear()
 
     def publish(self, message: Message, sender: Session | None = None) -> None:
         """Give a message to its subscribers, and keep it if it is to be retained."""
         self._deliver(self._routes.get(message.topic) or self._route(message.topic), message, sender)
 
-    def accept(self, message: Message, sender: Session) -> list[asyncio.Future[None]]:
+    def is_wanted(self, message: Message) -> bool:
+        """Whether anybody may get it, or keep it; from any thread, and False only if that is known."""
+        route = self._routes.get(message.topic)
+        return route is None or bool(route.receivers) or message.retain
+
+    def accept(self, message: Message, sender: Session) -> list[Pending]:
         """Publish a client's message and call the hooks; the answer is what they have not finished yet.
 
         A future that fails has been logged.
@@ -91,9 +113,9 @@ class Broker:
         self.tally.received += 1
         route = self._routes.get(message.topic) or self._route(message.topic)
         self._deliver(route, message, sender)
-        if not route.takes:
+        if not (takes := route.takes_retained if message.retain else route.takes):
             return []
-        calls = [self._call(take, message, sender.client) for take in route.takes]
+        calls = [self._call(take, message, sender.client) for take in takes]
         return [future for future in calls if future is not None]
 
     def lagging(self) -> bool:
@@ -103,8 +125,9 @@ class Broker:
     def _route(self, topic: str) -> _Route:
         if len(self._routes) >= limits.MAX_ROUTES:
             self._routes.clear()
-        takes = [take for take, _ in self._hooks.match(topic)]
-        route = self._routes[topic] = _Route(self._receivers(topic), takes)
+        hooks = list(self._hooks.match(topic))
+        takes = [take for take, retained in hooks if not retained]
+        route = self._routes[topic] = _Route(self._receivers(topic), takes, [take for take, _ in hooks])
         return route
 
     def _receivers(self, topic: str) -> list[tuple[Session, Subscription]]:
@@ -115,6 +138,8 @@ class Broker:
         return list(found.items())
 
     def _deliver(self, route: _Route, message: Message, sender: Session | None) -> None:
+        if not (route.receivers or message.retain):
+            return
         outgoing = as_published = Outgoing(message)
         if message.retain:
             outgoing = as_published.retained(retain=False)
@@ -164,18 +189,23 @@ class Broker:
 
     # Hooks
 
-    def _call(self, take: Take, message: Message, client: Client) -> asyncio.Future[None] | None:
+    def _call(self, take: Take, message: Message, client: Client) -> Pending | None:
+        pending = self._begun(take, message, client)
+        if pending is not None:
+            pending.add_done_callback(partial(self._called, message.topic))
+        return pending
+
+    def _begun(self, take: Take, message: Message, client: Client) -> Pending | None:
         try:
-            awaitable = take(message, client)
+            given = take(message, client)
         except Exception as error:
             future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             future.set_exception(error)
         else:
-            if awaitable is None:
-                return None
-            future = asyncio.ensure_future(awaitable)
+            if given is None or isinstance(given, Elsewhere):
+                return given
+            future = asyncio.ensure_future(given)
         self._pending.add(future)
-        future.add_done_callback(partial(self._called, message.topic))
         return future
 
     def _called(self, topic: str, future: asyncio.Future[None]) -> None:
@@ -206,13 +236,14 @@ class Broker:
     def arrive(self, link: Link, client: Client, *, clean: bool) -> tuple[Session, bool]:
         """A client has connected: its session, and whether that is one from before.
 
-        Whoever holds the client id is cut off. The session gets its link only when CONNACK is on its way.
+        Whoever holds the client id is cut off. The session gets its link only when CONNACK is on its way. What was
+        kept for somebody with other rights is not given to this one.
         """
         key = (client.rights.name, client.id)
         if (old := self._sessions.get(key)) and old.link:
             old.link.taken_over()
         old = self._sessions.get(key)
-        if old and clean:
+        if old and (clean or old.client.rights != client.rights):
             self._forget(old)
         elif old:
             self._awake(old)

@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from infra.local.gateway import limits, packets
-from infra.local.gateway.broker import Broker
+from infra.local.gateway.broker import Broker, Pending
+from infra.local.gateway.certificates import Certificate, Tls
+from infra.local.gateway.limits import Quotas
 from infra.local.gateway.packets import V3, V5, Asked, Message, Property, ProtocolError, Reason
 from infra.local.gateway.policy import Client, Rights, is_client_id
 from infra.local.gateway.presence import Leaving, Visit
@@ -27,7 +29,9 @@ class Entrance:
 
     Attributes:
         users: names and their passwords; None if nobody has to log in.
+        tls: what certificates may do; None if nobody needs one.
         throttle: whether AWS's rates are kept: publishes, bytes, and stored messages a second.
+        quotas: the other limits.
         pages: whether web pages of other machines may come in, by WebSocket.
         most: clients that may be in at the same time.
         inside: the sockets that are.
@@ -36,13 +40,21 @@ class Entrance:
     rights: Rights
     users: Mapping[str, str] | None = field(repr=False)
     throttle: bool
+    quotas: Quotas = limits.AWS
+    tls: Tls | None = None
     pages: bool = True
     most: int = limits.MAX_CLIENTS
     inside: set[Any] = field(default_factory=set, compare=False, repr=False)
 
 
 class Outlet(Protocol):
-    """The socket of a connection, as far as the connection knows it."""
+    """The socket of a connection, as far as the connection knows it.
+
+    Attributes:
+        certificate: of the client; None if it needed none.
+    """
+
+    certificate: Certificate | None
 
     def write(self, packets: bytes) -> None: ...
 
@@ -72,7 +84,7 @@ class _Rate:
 
 @dataclass(slots=True)
 class _Owed:
-    """A PUBACK that waits for the hooks, or for the PUBACKs before it [MQTT-4.6.0-2].
+    """A PUBACK, or PUBREC, that waits for the hooks, or for those before it [MQTT-4.6.0-2].
 
     A message of QoS 0, packet id 0, gets none, but it counts: what a client has in the hooks is bounded.
     """
@@ -80,6 +92,7 @@ class _Owed:
     packet_id: int
     unfinished: int
     code: Reason
+    qos: int
 
 
 class Connection:
@@ -97,8 +110,9 @@ class Connection:
         self.window = limits.MAX_UNACKNOWLEDGED
         self.max_packet = 0xFFFF_FFFF  # unless the client says otherwise
         self._broker, self._outlet, self._entrance, self._address = broker, outlet, entrance, address
+        self._rights, self._quotas = entrance.rights, entrance.quotas
         self._loop = asyncio.get_running_loop()
-        self._decoder = packets.Decoder(limits.MAX_PACKET)
+        self._decoder = packets.Decoder(self._quotas.packet, self._quotas.qos)
         self._session: Session | None = None
         self._visit: Visit | None = None
         self._will: packets.Will | None = None
@@ -229,6 +243,7 @@ class Connection:
     def _connect(self, packet: packets.Connect) -> None:
         self.version = packet.version
         client = self._client(packet)
+        self._rights = client.rights
         refusal = self._refusal(packet, client)
         if refusal is not None:
             self._end(refusal, Leaving.CLIENT_ERROR)
@@ -244,8 +259,18 @@ class Connection:
         assigned = not packet.client_id and (packet.clean or packet.version == V5)
         client_id = str(uuid.uuid4()) if assigned else packet.client_id
         return Client(
-            id=client_id, rights=self._entrance.rights, address=self._address, user=self._user(packet)
+            id=client_id,
+            rights=self._rights_of(client_id),
+            address=self._address,
+            user=self._user(packet),
+            certificate=self._outlet.certificate.fingerprint if self._outlet.certificate else "",
         )
+
+    def _rights_of(self, client_id: str) -> Rights:
+        if self._entrance.tls is None:
+            return self._entrance.rights
+        assert self._outlet.certificate is not None, "the handshake lets nobody pass without"
+        return self._entrance.tls.rights(self._outlet.certificate, client_id)
 
     def _refusal(self, packet: packets.Connect, client: Client) -> Reason | None:
         if len(self._entrance.inside) > self._entrance.most:
@@ -256,7 +281,9 @@ class Connection:
             return Reason.BAD_LOGIN
         if not is_client_id(client.id):
             return Reason.CLIENT_ID_INVALID
-        if packet.will and self._entrance.rights.leaves_messages:
+        if not client.rights.may_connect(client.id):
+            return Reason.NOT_AUTHORIZED
+        if packet.will and client.rights.leaves_messages:
             return self._will_refusal(packet.will.message)
         return None
 
@@ -276,13 +303,13 @@ class Connection:
         return packet.username.partition("?")[0]
 
     def _will_refusal(self, message: Message) -> Reason | None:
-        if message.qos > 1:
+        if message.qos > self._quotas.qos:
             return Reason.QOS_NOT_SUPPORTED
         return self._message_refusal(message)
 
     def _take_terms(self, packet: packets.Connect) -> None:
         said = packet.properties
-        self._will = packet.will if self._entrance.rights.leaves_messages else None
+        self._will = packet.will if self._rights.leaves_messages else None
         self.window = min(said.get(Property.RECEIVE_MAXIMUM, self.window), self.window)
         self.max_packet = said.get(Property.MAXIMUM_PACKET, self.max_packet)
         asked_s = (
@@ -302,11 +329,13 @@ class Connection:
         said: dict[Property, Any] = {
             Property.RECEIVE_MAXIMUM: limits.MAX_UNACKNOWLEDGED,
             Property.MAXIMUM_QOS: 1,
-            Property.MAXIMUM_PACKET: limits.MAX_PACKET,
+            Property.MAXIMUM_PACKET: self._quotas.packet,
             Property.ALIAS_MAXIMUM: limits.MAX_ALIASES,
             Property.SUBSCRIPTION_IDS_AVAILABLE: 0,
             Property.SHARED_AVAILABLE: 0,
         }
+        if self._quotas.qos > 1:
+            del said[Property.MAXIMUM_QOS]  # 2 is what MQTT supposes
         if client.id != packet.client_id:
             said[Property.ASSIGNED_CLIENT_ID] = client.id
         if (keep_alive_s := _keep_alive_s(packet)) != packet.keep_alive_s:
@@ -320,11 +349,28 @@ class Connection:
     def _publish(self, packet: packets.Publish) -> None:
         message = self._aliased(packet) if packet.alias else packet.message
         refusal = self._message_refusal(message)
-        if refusal is None:
+        if refusal is None and message.qos > 1:
+            self._publish_once(packet.packet_id, message)
+        elif refusal is None:
             self._owe(packet.packet_id, self._broker.accept(message, self._here()))
             self._pace()
         else:
             self._refuse_publish(packet, refusal)
+
+    def _publish_once(self, packet_id: int, message: Message) -> None:
+        """QoS 2: what comes again before it is released is only acknowledged again. It goes on with QoS 1."""
+        session = self._here()
+        if len(session.unreleased) >= limits.MAX_RELEASED:
+            raise ProtocolError(Reason.QUOTA_EXCEEDED, "too many messages that are not released")
+        again = packet_id in session.unreleased
+        self._owe(packet_id, [] if again else self._broker.accept(message._replace(qos=1), session), qos=2)
+        self._pace()
+
+    def _pubrel(self, packet: packets.Pubrel) -> None:
+        known = packet.packet_id in self._here().unreleased
+        self._here().unreleased.discard(packet.packet_id)
+        found = Reason.SUCCESS if known or self.version == V3 else Reason.PACKET_ID_NOT_FOUND
+        self.send(packets.pubcomp(packet.packet_id, found))
 
     def _aliased(self, packet: packets.Publish) -> Message:
         if packet.alias > limits.MAX_ALIASES:
@@ -338,42 +384,51 @@ class Connection:
 
     def _message_refusal(self, message: Message) -> Reason | None:
         """Why nobody, or not this client, may publish a message; None if it may."""
-        rights = self._entrance.rights
-        if not is_topic(message.topic):
+        if not is_topic(message.topic, self._quotas):
             return Reason.TOPIC_INVALID
-        if len(message.payload) > limits.MAX_PAYLOAD:
+        if len(message.payload) > self._quotas.payload:
             return Reason.PACKET_TOO_LARGE
-        if not rights.may_publish(message.topic):
+        if not self._rights.may_publish(message.topic):
             return Reason.NOT_AUTHORIZED
-        if message.retain and (message.topic.startswith("$") or not rights.leaves_messages):
-            return Reason.NOT_AUTHORIZED  # as on AWS: nothing is retained on a reserved topic
+        if message.retain and not self._rights.may_retain(message.topic):
+            return Reason.NOT_AUTHORIZED
         return Reason.QUOTA_EXCEEDED if message.retain and not self._broker.has_room(message) else None
 
     def _refuse_publish(self, packet: packets.Publish, code: Reason) -> None:
         """In MQTT 5 a trusted client hears it in its PUBACK; all others are cut off, as on AWS."""
-        if self.version == V5 and packet.message.qos and self._entrance.rights.trusted:
+        if self.version == V5 and packet.message.qos and self._rights.trusted:
             self._broker.tally.refused += 1
-            self._owe(packet.packet_id, [], code)
+            self._owe(packet.packet_id, [], code, qos=packet.message.qos)
         else:
             self._end(code, _LEAVING.get(code, Leaving.CLIENT_ERROR))
 
     def _owe(
-        self, packet_id: int, pending: list[asyncio.Future[None]], code: Reason = Reason.SUCCESS
+        self,
+        packet_id: int,
+        pending: list[Pending],
+        code: Reason = Reason.SUCCESS,
+        *,
+        qos: int = 1,
     ) -> None:
+        owed = _Owed(packet_id, len(pending), code, qos)
         if not pending and not self._owed:
-            self._pay(packet_id, code)
+            self._pay(owed)
             return
-        owed = _Owed(packet_id, len(pending), code)
         self._owed.append(owed)
         self._held = self._held or len(self._owed) >= limits.MAX_UNACKNOWLEDGED
         for future in pending:
             future.add_done_callback(partial(self._finished, owed))
 
-    def _pay(self, packet_id: int, code: Reason) -> None:
-        if packet_id:
-            self.send(packets.puback(packet_id, code))
+    def _pay(self, owed: _Owed) -> None:
+        if owed.qos > 1:
+            # Not before: should a hook fail, the message has to come again.
+            if owed.code is Reason.SUCCESS:
+                self._here().unreleased.add(owed.packet_id)
+            self.send(packets.pubrec(owed.packet_id, owed.code))
+        elif owed.packet_id:
+            self.send(packets.puback(owed.packet_id, owed.code))
 
-    def _finished(self, owed: _Owed, future: asyncio.Future[None]) -> None:
+    def _finished(self, owed: _Owed, future: Any) -> None:
         failed = future.cancelled() or future.exception() is not None
         if self._ended:
             return
@@ -383,8 +438,7 @@ class Connection:
             return
         owed.unfinished -= 1
         while self._owed and not self._owed[0].unfinished:
-            done = self._owed.popleft()
-            self._pay(done.packet_id, done.code)
+            self._pay(self._owed.popleft())
         if self._held:
             self._go_on()
 
@@ -407,11 +461,11 @@ class Connection:
             raise ProtocolError(
                 Reason.SUBSCRIPTION_IDS_NOT_SUPPORTED, "subscription identifiers are not available"
             )
-        if self.version == V3 and any(asked.qos > 1 for asked in packet.asked):
+        if self.version == V3 and any(asked.qos > self._quotas.qos for asked in packet.asked):
             # MQTT 5 tells the client beforehand that there is no QoS 2; in 3.1.1 AWS sends no SUBACK.
             log.info("%s subscribes with QoS 2: as on AWS it gets no answer", session.client.id)
             return
-        fits = len(packet.asked) <= limits.MAX_FILTERS
+        fits = len(packet.asked) <= self._quotas.filters
         answers = [
             self._grant(session, asked) if fits else (Reason.QUOTA_EXCEEDED, False) for asked in packet.asked
         ]
@@ -429,13 +483,13 @@ class Connection:
         """SUBACK's code for one filter, and whether it is new."""
         if asked.filter.startswith("$share/"):
             return Reason.SHARED_NOT_SUPPORTED, False
-        if not is_filter(asked.filter):
+        if not is_filter(asked.filter, self._quotas):
             return Reason.FILTER_INVALID, False
-        if not self._entrance.rights.may_subscribe(asked.filter):
+        if not self._rights.may_subscribe(asked.filter):
             return Reason.NOT_AUTHORIZED, False
         if (
             asked.filter not in session.subscriptions
-            and len(session.subscriptions) >= limits.MAX_SUBSCRIPTIONS
+            and len(session.subscriptions) >= self._quotas.subscriptions
         ):
             return Reason.QUOTA_EXCEEDED, False
         qos = min(asked.qos, 1)
@@ -445,7 +499,7 @@ class Connection:
 
     def _send_retained(self, session: Session, topic: str, qos: int) -> None:
         outgoing = self._broker.retained(topic)
-        if outgoing and self._entrance.rights.may_receive(topic):
+        if outgoing and self._rights.may_receive(topic):
             session.deliver(outgoing, min(qos, outgoing.message.qos))
 
     def _unsubscribe(self, packet: packets.Unsubscribe) -> None:
@@ -551,6 +605,7 @@ _HANDLERS: Final[Mapping[type, Callable[[Connection, Any], None]]] = {
     packets.Connect: Connection._connect,
     packets.Publish: Connection._publish,
     packets.Puback: Connection._puback,
+    packets.Pubrel: Connection._pubrel,
     packets.Subscribe: Connection._subscribe,
     packets.Unsubscribe: Connection._unsubscribe,
     packets.Pingreq: Connection._pingreq,

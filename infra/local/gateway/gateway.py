@@ -1,23 +1,29 @@
 """The device gateway: the broker and its listeners as one thing, for the rest of the place."""
 
 import asyncio
+import logging
 import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from infra.local.gateway import limits
-from infra.local.gateway.broker import Broker, Guests, Kept, Take
+from infra.local.gateway.broker import Broker, Elsewhere, Guests, Kept, Take
+from infra.local.gateway.certificates import Tls
 from infra.local.gateway.connection import Entrance
-from infra.local.gateway.listeners import TcpDoor, WebSocketDoor
+from infra.local.gateway.listeners import TcpDoor, TlsDoor, WebSocketDoor
 from infra.local.gateway.packets import Message
 from infra.local.gateway.policy import DEVICE, KIOSK
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def _now_ms() -> int:
@@ -49,14 +55,15 @@ class Counts:
 
 
 class Gateway:
-    """MQTT 3.1.1 and 5 for devices (TCP) and kiosks (WebSocket), with the limits and rules of AWS IoT Core.
+    """MQTT 3.1.1 and 5 for devices (TCP, TLS) and kiosks (WebSocket), with the limits and rules of AWS IoT Core.
 
-    All of it runs on the thread of the asyncio loop that ``listen_tcp`` and ``listen_websocket`` are called on; only
-    ``publish_soon`` may be called from other threads.
+    All of it runs on the thread of the asyncio loop that the ``listen_…`` are called on; only ``publish_soon`` may be
+    called from other threads.
 
     Args:
         clock: the time in ms, for presence events.
         throttle: keep AWS's rates; off for load tests.
+        off: names of AWS's limits that are switched off.
         users: names and passwords of devices; None if whoever reaches their ports is trusted.
         guests: who is told of everybody who comes and goes.
         most: clients that each listener takes, None for as many as there is room for; one more is refused.
@@ -67,28 +74,35 @@ class Gateway:
         *,
         clock: Callable[[], int] = _now_ms,
         throttle: bool = True,
+        off: Collection[str] = (),
         users: Mapping[str, str] | None = None,
         guests: Guests | None = None,
         most: int | None = None,
     ) -> None:
         self._broker = Broker(clock, guests)
         most = _room() if most is None else most
-        self._devices = Entrance(rights=DEVICE, users=users, throttle=throttle, most=most)
+        self.quotas = limits.quotas(off)
+        throttle = throttle and "rates" not in off
+        self._devices = Entrance(rights=DEVICE, users=users, throttle=throttle, quotas=self.quotas, most=most)
         self._pages = replace(self._devices, pages=False, inside=set())
-        self._kiosks = Entrance(rights=KIOSK, users=None, throttle=throttle, most=most)
+        self._kiosks = replace(self._devices, rights=KIOSK, users=None, inside=set())
+        self._entrances = [self._devices, self._pages, self._kiosks]
         self._servers: list[asyncio.Server] = []
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = 0
+        self._calls: deque[Callable[[], object]] = deque()
+        self._woken = False
 
-    def hook(self, topic_filter: str, take: Take) -> None:
-        """Have a function called with each message that a client publishes to a topic of this filter.
+    def hook(self, topic_filter: str, take: Take, *, retained: bool = False) -> None:
+        """Have a function called with each message that a client publishes to a topic of this filter, or with each of
+        them that is to be ``retained``.
 
         It is called on the loop's thread, after the subscribers have been served. The PUBACK waits until what it
         returns is done, and PUBACKs keep the order of the messages. If it fails, that is logged, and the connection of
         a QoS 1 message is cut without PUBACK, so that the client sends it again: take every message as one that may
         come twice.
         """
-        self._broker.hook(topic_filter, take)
+        self._broker.hook(topic_filter, take, retained=retained)
 
     def publish(self, messages: Iterable[Message]) -> None:
         """Publish in the service's own name, to any topic; hooks are not called. On the loop's thread only."""
@@ -97,8 +111,31 @@ class Gateway:
 
     def publish_soon(self, messages: Iterable[Message]) -> None:
         """The same from any thread, in the order of the calls; while nobody listens, nobody gets it."""
-        if (loop := self._loop) is not None:
-            loop.call_soon_threadsafe(self.publish, list(messages))
+        if wanted := [message for message in messages if self._broker.is_wanted(message)]:
+            self._soon(partial(self.publish, wanted))
+
+    def after(self, work: "Future[Any]") -> Elsewhere:
+        """For a hook: it is done once the work of another thread is, and what that published before has gone out."""
+        return Elsewhere(work, self._soon)
+
+    def _soon(self, call: Callable[[], object]) -> None:
+        """Have something called on the loop's thread. What comes close together shares one waking of the loop: each costs
+        a system call, and takes the interpreter from the thread that goes on.
+        """
+        if (loop := self._loop) is None:
+            return
+        self._calls.append(call)
+        if not self._woken:
+            self._woken = True
+            loop.call_soon_threadsafe(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._woken = False  # first: what is added from now on wakes the loop again
+        for _ in range(len(self._calls)):
+            try:
+                self._calls.popleft()()
+            except Exception:
+                log.exception("a bug on the way to the loop's thread")
 
     # Retained messages: from any thread
 
@@ -146,6 +183,12 @@ class Gateway:
         """Let devices in on a bound socket; the answer is its port."""
         return await self._listen(partial(TcpDoor, self._broker, self._devices), bound)
 
+    async def listen_tls(self, bound: socket.socket, tls: Tls) -> int:
+        """Let devices in on a bound socket, each with a certificate, for what its policy grants."""
+        entrance = replace(self._devices, tls=tls, inside=set())
+        self._entrances.append(entrance)
+        return await self._listen(partial(TlsDoor, self._broker, entrance), bound)
+
     async def listen_websocket(self, bound: socket.socket, *, devices: bool = False) -> int:
         """Let kiosks in at ``/mqtt`` on a bound socket, or else devices, of whose pages only this machine's may come."""
         entrance = self._pages if devices else self._kiosks
@@ -160,7 +203,7 @@ class Gateway:
 
     @property
     def _doors(self) -> set[TcpDoor]:
-        return self._devices.inside | self._pages.inside | self._kiosks.inside
+        return set().union(*(entrance.inside for entrance in self._entrances))
 
     async def close(self) -> None:
         """Stop listening and end every connection; no socket, task or alarm is left."""

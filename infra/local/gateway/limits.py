@@ -3,6 +3,8 @@
 Source of AWS's: "AWS IoT Core endpoints and quotas", message broker and protocol limits.
 """
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 # AWS IoT Core
@@ -47,3 +49,43 @@ MAX_RETAINED_BYTES: Final = 32 * 1024 * 1024
 MAX_REMEMBERED: Final = 10_000  # client ids whose count of visits is remembered
 MAX_ROUTES: Final = 5000  # topics whose receivers are remembered
 MAX_WEBSOCKET_MESSAGE: Final = 256 * 1024
+MAX_RELEASED: Final = 1000  # QoS 2 messages of one session that it has not released yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """Those of AWS's limits that can be switched off."""
+
+    payload: int = MAX_PAYLOAD
+    topic_bytes: int = MAX_TOPIC_BYTES
+    slashes: int = MAX_SLASHES
+    filters: int = MAX_FILTERS
+    subscriptions: int = MAX_SUBSCRIPTIONS
+    qos: int = 1
+
+    @property
+    def packet(self) -> int:
+        """Bytes of the largest packet."""
+        return MAX_PACKET + self.payload - MAX_PAYLOAD
+
+    @property
+    def websocket_message(self) -> int:
+        """Bytes of the largest message of a WebSocket."""
+        return MAX_WEBSOCKET_MESSAGE + self.payload - MAX_PAYLOAD
+
+
+AWS: Final = Quotas()
+
+# What is left of a limit that is off: memory is bounded, and one message fits well below MAX_STALLED.
+_OFF: Final[Mapping[str, Mapping[str, int]]] = {
+    "payload": {"payload": 512 * 1024},
+    "topics": {"topic_bytes": 4096, "slashes": 127},
+    "filters": {"filters": 1000},
+    "subscriptions": {"subscriptions": 10_000},
+    "qos-2": {"qos": 2},
+}
+
+
+def quotas(off: Collection[str]) -> Quotas:
+    """The limits that hold when those of these names are off; of other names nothing is known here."""
+    return replace(AWS, **{name: most for each in off for name, most in _OFF.get(each, {}).items()})

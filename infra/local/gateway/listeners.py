@@ -1,4 +1,4 @@
-"""Sockets of the gateway: MQTT over TCP, and MQTT over WebSocket. No rule of MQTT is here.
+"""Sockets of the gateway: MQTT over TCP, over TLS, and over WebSocket. No rule of MQTT is here.
 
 asyncio itself sets TCP_NODELAY on every socket: without it an answer waits up to 40 ms for the client's next word.
 """
@@ -6,6 +6,7 @@ asyncio itself sets TCP_NODELAY on every socket: without it an answer waits up t
 import asyncio
 import logging
 import re
+import ssl
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Final
@@ -18,18 +19,24 @@ from websockets.typing import Subprotocol
 
 from infra.local.gateway import limits
 from infra.local.gateway.broker import Broker
+from infra.local.gateway.certificates import Certificate
 from infra.local.gateway.connection import Connection, Entrance
 
 PATH: Final = "/mqtt"
+READ_BYTES: Final = 64 * 1024
 OF_THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?", re.IGNORECASE)
 
 # It tells of every connection that opens and closes; presence events tell it better.
 _websocket_log: Final = logging.getLogger(f"{__name__}.websocket")
 _websocket_log.setLevel(logging.WARNING)
 
+log = logging.getLogger(__name__)
+
 
 class TcpDoor(asyncio.Protocol):
     """One socket that carries MQTT packets; the `Outlet` of its connection."""
+
+    certificate: Certificate | None = None
 
     def __init__(self, broker: Broker, entrance: Entrance) -> None:
         self._broker, self._entrance = broker, entrance
@@ -72,9 +79,11 @@ class TcpDoor(asyncio.Protocol):
     # What the connection calls
 
     def write(self, packets: bytes) -> None:
-        if self._closing:
-            return
-        self._transport.write(packets)
+        if not self._closing:
+            self._transmit(packets)
+
+    def _transmit(self, data: bytes) -> None:
+        self._transport.write(data)
         if self._transport.get_write_buffer_size() > limits.MAX_STALLED:
             self._transport.abort()  # it asks, and never reads the answers
 
@@ -102,13 +111,76 @@ class TcpDoor(asyncio.Protocol):
         await self._gone
 
 
+class TlsDoor(TcpDoor):
+    """The same behind TLS, whose client has a certificate of our CA: until then nothing of it is read as MQTT.
+
+    asyncio's own TLS shows a connection only after the handshake: those who never finish it could not be counted.
+    """
+
+    def __init__(self, broker: Broker, entrance: Entrance) -> None:
+        super().__init__(broker, entrance)
+        assert entrance.tls is not None
+        self._taken, self._given = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = entrance.tls.context.wrap_bio(self._taken, self._given, server_side=True)
+
+    def data_received(self, data: bytes) -> None:
+        if self._closing:
+            return
+        self._taken.write(data)
+        try:
+            packets = self._read()
+        except ssl.SSLError as error:
+            self._fail(error)
+            return
+        self._pass_on()
+        if packets:
+            super().data_received(packets)
+
+    def _read(self) -> bytes:
+        """What has come so far, in the clear."""
+        pieces = []
+        with suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):  # the second: the socket will end, too
+            if self.certificate is None:
+                self._tls.do_handshake()
+                self.certificate = Certificate.of(self._tls)
+            while piece := self._tls.read(READ_BYTES):
+                pieces.append(piece)
+        return b"".join(pieces)
+
+    def _fail(self, error: ssl.SSLError) -> None:
+        """Let the client hear why, as far as TLS has words for it, and close."""
+        if self.certificate is None:
+            log.info("No TLS with %s: %s", self._transport.get_extra_info("peername"), error)
+            self._broker.tally.refused += 1
+        self._pass_on()
+        super().close()
+
+    def _transmit(self, data: bytes) -> None:
+        while data:
+            data = data[self._tls.write(data) :]
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        if self._given.pending:
+            super()._transmit(self._given.read())
+
+    def close(self) -> None:
+        if not self._closing:
+            with suppress(ssl.SSLError):  # it says goodbye, and need not hear one
+                self._tls.unwrap()
+            self._pass_on()
+        super().close()
+
+
 class WebSocketDoor(TcpDoor):
     """The same behind a WebSocket: packets lie in binary messages as in a stream, whose bounds mean nothing."""
 
     def __init__(self, broker: Broker, entrance: Entrance) -> None:
         super().__init__(broker, entrance)
         self._websocket = ServerProtocol(
-            subprotocols=[Subprotocol("mqtt")], max_size=limits.MAX_WEBSOCKET_MESSAGE, logger=_websocket_log
+            subprotocols=[Subprotocol("mqtt")],
+            max_size=entrance.quotas.websocket_message,
+            logger=_websocket_log,
         )
 
     def write(self, packets: bytes) -> None:

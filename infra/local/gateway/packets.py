@@ -37,6 +37,7 @@ class Reason(IntEnum):
     TAKEN_OVER = 0x8E
     FILTER_INVALID = 0x8F
     TOPIC_INVALID = 0x90
+    PACKET_ID_NOT_FOUND = 0x92
     ALIAS_INVALID = 0x94
     PACKET_TOO_LARGE = 0x95
     QUOTA_EXCEEDED = 0x97
@@ -150,6 +151,12 @@ class Puback(NamedTuple):
     code: int
 
 
+class Pubrel(NamedTuple):
+    """The second word of who sends with QoS 2."""
+
+    packet_id: int
+
+
 class Asked(NamedTuple):
     """One line of a SUBSCRIBE; the last three are MQTT 5's."""
 
@@ -180,7 +187,7 @@ class Disconnect(NamedTuple):
     properties: Properties
 
 
-Packet = Connect | Publish | Puback | Subscribe | Unsubscribe | Pingreq | Disconnect
+Packet = Connect | Publish | Puback | Pubrel | Subscribe | Unsubscribe | Pingreq | Disconnect
 
 
 class _Reader:
@@ -385,6 +392,7 @@ _IN_CONNECT: Final = frozenset(
 _CONNECT: Final = 1
 _PUBLISH: Final = 3
 _PUBACK: Final = 4
+_PUBREL: Final = 6
 _SUBSCRIBE: Final = 8
 _UNSUBSCRIBE: Final = 10
 _PINGREQ: Final = 12
@@ -397,11 +405,11 @@ class Decoder:
     The first packet must be CONNECT and no other may be; it settles the version of the rest.
     """
 
-    __slots__ = ("_at", "_buffer", "_max_packet", "_version")
+    __slots__ = ("_at", "_buffer", "_max_packet", "_max_qos", "_version")
 
-    def __init__(self, max_packet: int) -> None:
+    def __init__(self, max_packet: int, max_qos: int = 1) -> None:
         self._buffer, self._at = b"", 0
-        self._max_packet, self._version = max_packet, 0
+        self._max_packet, self._max_qos, self._version = max_packet, max_qos, 0
 
     def feed(self, more: bytes) -> None:
         """Add what came; it is looked at only by `next`."""
@@ -426,6 +434,8 @@ class Decoder:
             return None
         self._at = end
         if first >> 4 == _PUBLISH:
+            if (qos := first >> 1 & 3) > self._max_qos:
+                raise ProtocolError(*_NO_QOS[qos])
             return _publish(first, buffer, start, end, self._version)
         if first == _PUBACK << 4 and size == 2:
             return Puback(_not_zero(buffer[start] << 8 | buffer[start + 1]), Reason.SUCCESS)
@@ -446,7 +456,7 @@ class Decoder:
 
     def _other(self, first: int, body: bytes) -> Packet:
         decode = _DECODE.get(first)
-        if decode is None:
+        if decode is None or (decode is _pubrel and self._max_qos < 2):
             raise ProtocolError(Reason.MALFORMED, f"no client may send a packet that starts with {first:#x}")
         reader = _Reader(body)
         packet = decode(reader, self._version)
@@ -460,10 +470,8 @@ class Decoder:
 def _publish(first: int, buffer: bytes, at: int, end: int, version: int) -> Publish:
     """Decode in place, without a copy of the body: nearly all packets are these."""
     qos = first >> 1 & 3
-    if qos > 1:
-        raise ProtocolError(*_NO_QOS[qos])
     body = at + 2 + (buffer[at] << 8 | buffer[at + 1]) if at + 2 <= end else end + 1
-    rest = body + 2 * qos
+    rest = body + 2 * (qos > 0)
     if rest > end:
         raise ProtocolError(Reason.MALFORMED, "PUBLISH ends before its payload")
     topic = _text(buffer[at + 2 : body])
@@ -557,6 +565,10 @@ def _puback(reader: _Reader, version: int) -> Puback:
     return Puback(packet_id, code)
 
 
+def _pubrel(reader: _Reader, version: int) -> Pubrel:
+    return Pubrel(_puback(reader, version).packet_id)
+
+
 def _subscribe(reader: _Reader, version: int) -> Subscribe:
     packet_id = reader.packet_id()
     properties = reader.properties(_IN_SUBSCRIBE) if version == V5 else {}
@@ -597,6 +609,7 @@ def _disconnect(reader: _Reader, version: int) -> Disconnect:
 _DECODE: Final[Mapping[int, Callable[[_Reader, int], Packet]]] = {
     _CONNECT << 4: _connect,
     _PUBACK << 4: _puback,
+    _PUBREL << 4 | 2: _pubrel,
     _SUBSCRIBE << 4 | 2: _subscribe,
     _UNSUBSCRIBE << 4 | 2: _unsubscribe,
     _PINGREQ << 4: _pingreq,
@@ -679,6 +692,16 @@ def puback(packet_id: int, code: Reason = Reason.SUCCESS) -> bytes:
     """A code other than success is for MQTT 5 only."""
     coded = packet_id.to_bytes(2, "big")
     return b"\x40\x02" + coded if code is Reason.SUCCESS else _packet(0x40, coded + _byte(code))
+
+
+def pubrec(packet_id: int, code: Reason = Reason.SUCCESS) -> bytes:
+    """The first answer to QoS 2; a code other than success is for MQTT 5 only."""
+    return b"\x50" + puback(packet_id, code)[1:]
+
+
+def pubcomp(packet_id: int, code: Reason = Reason.SUCCESS) -> bytes:
+    """The last answer to QoS 2; a code other than success is for MQTT 5 only."""
+    return b"\x70" + puback(packet_id, code)[1:]
 
 
 def suback(version: int, packet_id: int, codes: Iterable[int]) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from infra.local.gateway import limits
+from infra.local.gateway.grants import Grants
 
 _THING: Final = r"\$aws/things/[^/]+/shadow"
 _SHOWN: Final = r"\$aws/things/(?:staff|booth)-[a-zA-Z0-9:_-]+/shadow"
@@ -19,6 +20,7 @@ class Rights:
         name: of this kind of client; sessions of one kind are out of reach for the other.
         leaves_messages: whether it may publish retained messages and leave a will.
         trusted: whether a publish that is refused leaves the connection up, where MQTT has words to refuse it.
+        grants: what a policy leaves of all this to one client; None if there is no policy.
     """
 
     name: str
@@ -27,15 +29,28 @@ class Rights:
     receives: re.Pattern[str]
     leaves_messages: bool
     trusted: bool
+    grants: Grants | None = None
+
+    def may_connect(self, client_id: str) -> bool:
+        return self._granted("iot:Connect", f"client/{client_id}")
 
     def may_publish(self, topic: str) -> bool:
-        return self.publishes.fullmatch(topic) is not None
+        return self.publishes.fullmatch(topic) is not None and self._granted("iot:Publish", f"topic/{topic}")
+
+    def may_retain(self, topic: str) -> bool:
+        """Whether what it may publish may be retained: as on AWS, nothing on a reserved topic."""
+        free = self.leaves_messages and not topic.startswith("$")
+        return free and self._granted("iot:RetainPublish", f"topic/{topic}")
 
     def may_subscribe(self, topic_filter: str) -> bool:
-        return self.subscribes.fullmatch(topic_filter) is not None
+        allowed = self.subscribes.fullmatch(topic_filter) is not None
+        return allowed and self._granted("iot:Subscribe", f"topicfilter/{topic_filter}")
 
     def may_receive(self, topic: str) -> bool:
-        return self.receives.fullmatch(topic) is not None
+        return self.receives.fullmatch(topic) is not None and self._granted("iot:Receive", f"topic/{topic}")
+
+    def _granted(self, action: str, resource: str) -> bool:
+        return self.grants is None or self.grants.allow(action, resource)
 
 
 # Under `$` clients make no topics of their own: they ask there, and only the service answers.
@@ -66,12 +81,14 @@ class Client:
     Attributes:
         user: the name it logged in with; "" if nobody had to.
         address: its IP address.
+        certificate: the fingerprint of its certificate; "" if it needed none.
     """
 
     id: str
     rights: Rights = field(repr=False)
     address: str
     user: str = ""
+    certificate: str = ""
 
 
 def is_client_id(client_id: str) -> bool:

@@ -91,7 +91,7 @@ def _event(family: str, kind: str, visit: Visit, now_ms: int, more: dict[str, An
         "timestamp": now_ms,
         "eventType": kind,
         "sessionIdentifier": visit.session_id,
-        "principalIdentifier": client.user or client.rights.name,
+        "principalIdentifier": client.certificate or client.user or client.rights.name,
     }
     payload = json.dumps(event | more, ensure_ascii=False).encode()
     return [Message(f"$aws/events/{family}/{kind}/{client.id}", payload, qos=1)]

@@ -112,6 +112,7 @@ class Session:
         link: the connection; None while the client is absent.
         ends: alarm that ends it while the client is absent.
         will: to be published at ``will_due``, or when the session ends, unless the client comes back.
+        unreleased: packet ids of QoS 2 messages that the client sent, and has not released.
     """
 
     def __init__(self, client: Client, tally: Tally) -> None:
@@ -121,6 +122,7 @@ class Session:
         self.will: Will | None = None
         self.will_due: TimerHandle | None = None
         self.subscriptions: dict[str, Subscription] = {}
+        self.unreleased: set[int] = set()
         self._tally = tally
         self._inflight: dict[int, Outgoing] = {}
         self._waiting: deque[_Queued] = deque()

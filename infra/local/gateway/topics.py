@@ -3,29 +3,29 @@
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
-from infra.local.gateway import limits
+from infra.local.gateway.limits import AWS, Quotas
 
 Holder = TypeVar("Holder")
 Grant = TypeVar("Grant")
 
 
-def is_topic(topic: str) -> bool:
+def is_topic(topic: str, quotas: Quotas = AWS) -> bool:
     """Whether a client may publish to it: no wildcard, at most 256 bytes and 7 slashes."""
-    return _fits(topic) and "+" not in topic and "#" not in topic
+    return _fits(topic, quotas) and "+" not in topic and "#" not in topic
 
 
-def is_filter(topic_filter: str) -> bool:
+def is_filter(topic_filter: str, quotas: Quotas = AWS) -> bool:
     """Whether a client may subscribe to it: ``+`` and ``#`` alone in their level, ``#`` only in the last one."""
     *inner, last = topic_filter.split("/")
-    return _fits(topic_filter) and all(map(_is_level, inner)) and (last == "#" or _is_level(last))
+    return _fits(topic_filter, quotas) and all(map(_is_level, inner)) and (last == "#" or _is_level(last))
 
 
 def _is_level(level: str) -> bool:
     return level == "+" or ("+" not in level and "#" not in level)
 
 
-def _fits(text: str) -> bool:
-    return 0 < len(text.encode()) <= limits.MAX_TOPIC_BYTES and text.count("/") <= limits.MAX_SLASHES
+def _fits(text: str, quotas: Quotas) -> bool:
+    return 0 < len(text.encode()) <= quotas.topic_bytes and text.count("/") <= quotas.slashes
 
 
 class _Node(Generic[Holder, Grant]):

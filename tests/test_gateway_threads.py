@@ -1,0 +1,95 @@
+"""The gateway and other threads: what they publish, what a hook waits for there, and that no answer dawdles."""
+
+import socket
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import mqtt_wire as wire
+import pytest
+from mqtt_wire import Running
+
+from infra.local.gateway import Client, Elsewhere, Message
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    with Running() as running:
+        yield running
+
+
+def hooked(running: Running, topic_filter: str) -> list["Future[None]"]:
+    """The work that each message begins, for the test to finish."""
+    begun: list[Future[None]] = []
+
+    def take(_message: Message, _client: Client) -> Elsewhere:
+        begun.append(Future())
+        return running.gateway.after(begun[-1])
+
+    running.gateway.hook(topic_filter, take)
+    return begun
+
+
+def test_what_was_published_before_the_work_was_done_comes_before_its_puback(running: Running) -> None:
+    begun = hooked(running, "ask")
+    with running.device("c", "answer") as client:
+        for number in range(20):
+            client.send(wire.publish("ask", b"", 2 * number + 1), wire.publish("ask", b"", 2 * number + 2))
+            assert wire.eventually(lambda: len(begun) == 2, 20)
+            for work in begun:
+                running.gateway.publish_soon([Message("answer", b"%d" % number)])
+                work.set_result(None)
+            begun.clear()
+            assert [client.read().first for _ in range(4)] == [0x30, 0x40, 0x30, 0x40]
+
+
+def test_work_that_fails_costs_the_connection_so_that_the_message_comes_again(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = hooked(running, "bad")
+    with running.device("c") as client:
+        client.send(wire.publish("bad", b"", 1))
+        assert wire.eventually(lambda: bool(begun), 20)
+        begun[0].set_exception(RuntimeError("bad"))
+        assert client.last_words() == b""
+    assert "A hook failed on a message to bad" in caplog.text
+
+
+def test_one_call_that_fails_does_not_take_the_next_with_it(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> None:
+        raise RuntimeError
+
+    with running.device("c", "t") as client:
+        running.gateway._soon(fail)
+        running.gateway.publish_soon([Message("t", b"next")])
+        assert client.message().payload == b"next"
+    assert "a bug on the way" in caplog.text
+
+
+def test_who_subscribes_late_gets_what_is_published_from_then_on(running: Running) -> None:
+    with running.device("c") as client:
+        for number in range(20):  # the gateway has learnt of each topic that nobody wants it
+            topic = f"t/{number}"
+            client.send(wire.publish(topic, b"", 7))
+            assert client.read().first == 0x40
+            running.gateway.publish_soon([Message(topic, b"unheard")])
+            client.send(wire.subscribe(topic))
+            assert client.read().first == 0x90
+            running.gateway.publish_soon([Message(topic, b"heard")])
+            assert client.message().payload == b"heard"
+
+
+def test_a_hook_for_what_is_retained_hears_of_nothing_else(running: Running) -> None:
+    heard: list[bytes] = []
+    running.gateway.hook("#", lambda message, _: heard.append(message.payload), retained=True)
+    with running.device("c") as client:
+        client.send(wire.publish("t", b"passing", 1), wire.publish("t", b"kept", 2, retain=True))
+        assert [client.read().first for _ in range(2)] == [0x40, 0x40]
+    assert heard == [b"kept"]
+
+
+def test_no_answer_waits_until_the_one_before_is_acknowledged(running: Running) -> None:
+    with running.device("c"), running.kiosk("kiosk-b"):
+        sockets = [door._transport.get_extra_info("socket") for door in running.gateway._doors]
+        assert [each.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for each in sockets] == [1, 1]
