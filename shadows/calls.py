@@ -2,10 +2,10 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadows, Things
@@ -28,9 +28,7 @@ from shadows.staff import (
 )
 
 T = TypeVar("T")
-OPEN: Final = (
-    "open"  # attribute of who was asked last: the call that nobody took, once the channel has heard of it
-)
+OPEN: Final = "open"  # attribute of who was asked last for a call that nobody took
 ATTEMPTS: Final = 60  # with the pauses between them some 3 s: longer than any crowd at one shadow lasts
 
 
@@ -83,6 +81,32 @@ class Outcome:
     call: Call
     repeat: bool = False
     changed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """That people have heard that nobody is left for a call.
+
+    Attributes:
+        call: its id.
+        at: when, ms since 1970.
+        everybody: whether the whole channel was asked, or those of the booth first.
+    """
+
+    call: str
+    at: int
+    everybody: bool
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Read the attribute; None if it says nothing."""
+        call, at, who = [*text.split(":"), "", ""][:3]
+        return cls(call=call, at=int(at), everybody=who == "all") if at.isdecimal() else None
+
+    @property
+    def text(self) -> str:
+        """The attribute: ``<call id>:<ms>:all`` or ``<call id>:<ms>:booth``."""
+        return f"{self.call}:{self.at}:{'all' if self.everybody else 'booth'}"
 
 
 def read(place: Place, thing: str) -> Staff:
@@ -167,41 +191,50 @@ def volunteer(place: Place, thing: str, key: Key, note: str = "") -> Outcome | N
         Rejected: as :func:`record`.
     """
     staff = read(place, thing)
-    if (
-        key.in_(staff.seen, place.clock()) and staff.call.tried
-    ):  # a crash may have kept us from the other half
-        _gives_way(place, staff.call.tried[-1], staff.call.id, thing)
+    if key.in_(staff.seen, place.clock()):  # a crash may have kept us from the other half
+        if staff.state is StaffState.RUNNING and staff.call.tried:
+            _one_goes(place, staff.call.tried[-1], thing, staff)
+        return None
     left = _left(place) if staff.state is StaffState.IDLE else None
     if left is None:
         return None
     owner, call = left
     outcome = record(place, thing, Event(kind=CallEvent.VOLUNTEER, key=key, call=call, note=note))
-    goes = _gives_way(place, owner, call.id, thing)
+    after = read(place, thing)
+    if (
+        after.state is not StaffState.RUNNING or after.call.id != call.id
+    ):  # called themselves in this very moment
+        return None
+    return replace(outcome, thing=_one_goes(place, owner, thing, after))
+
+
+def _one_goes(place: Place, owner: str, thing: str, staff: Staff) -> str:
+    """Write down who goes; a volunteer who came second is free again. The answer is who goes."""
+    goes = _gives_way(place, owner, staff.call.id, thing)
     if goes != thing:
-        about = (call.id, read(place, thing).asked.since)
-        record(place, thing, Event(kind=CallEvent.DONE, about=about))
-    return replace(outcome, thing=goes)
+        record(place, thing, Event(kind=CallEvent.DONE, about=(staff.call.id, staff.asked.since)))
+    return goes
 
 
 def _left(place: Place) -> tuple[str, Call] | None:
     """Of the calls that nobody took the one of which the channel heard last, and who was asked last; None if there is none."""
     found = []
     for thing in place.things.list(type="staff"):
-        if call := thing.attributes.get(OPEN):
+        if heard := Heard.read(thing.attributes.get(OPEN, "")):
             with suppress(Rejected):  # removed meanwhile
                 staff = read(place, thing.name)
-                if _is_open(place, staff, call):
-                    found.append((staff.asked.since, thing.name, staff.call))
+                if _is_open(place, staff, heard):
+                    found.append((heard.at, thing.name, staff.call))
                 else:
                     place.things.update(thing.name, {OPEN: ""})
-    _, owner, left = max(found, default=(0, "", None))
+    _, owner, left = max(found, key=lambda each: each[:2], default=(0, "", None))
     return (owner, handed_on(left, owner)) if left else None
 
 
-def _is_open(place: Place, staff: Staff, call: str) -> bool:
+def _is_open(place: Place, staff: Staff, heard: "Heard") -> bool:
     """Whether an "ok" can be meant for this: later than anybody is called for, it is chatter."""
-    heard_s = (place.clock() - staff.told_at) / 1000
-    return staff.nobody_left and staff.call.id == call and heard_s < place.timing.calling_s
+    age_s = (place.clock() - heard.at) / 1000
+    return staff.nobody_left and staff.call.id == heard.call and age_s < place.timing.calling_s
 
 
 def colleagues(place: Place, thing: str, call: Call) -> Iterator[str]:
@@ -214,12 +247,10 @@ def colleagues(place: Place, thing: str, call: Call) -> Iterator[str]:
     for other in listed if isinstance(listed, list) else ():
         if isinstance(other, str) and other not in asked:
             with suppress(Rejected):  # removed, or no name for a thing
-                if read(place, other).state is StaffState.IDLE and (slack := _slack_of(place, other)):
+                if read(place, other).state is StaffState.IDLE and (
+                    slack := attributes(place, other).get("slackUserId")
+                ):
                     yield slack
-
-
-def _slack_of(place: Place, thing: str) -> str:
-    return place.things.get(thing).attributes.get("slackUserId", "")
 
 
 def _gives_way(place: Place, owner: str, call: str, thing: str) -> str:
@@ -327,10 +358,15 @@ def _backups(place: Place, thing: str, tried: tuple[str, ...]) -> Iterator[tuple
 
 
 def _backup_of(place: Place, thing: str) -> str:
+    backup = attributes(place, thing).get("backup")
+    return f"staff-{backup}" if backup else ""
+
+
+def attributes(place: Place, thing: str) -> Mapping[str, str]:
+    """What only we know of a thing; nothing of one that is not there."""
     try:
-        backup = place.things.get(thing).attributes.get("backup")
+        return place.things.get(thing).attributes
     except Rejected as no:
         if no.code != 404:
             raise
-        return ""
-    return f"staff-{backup}" if backup else ""
+        return {}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
-from shadows.calls import Place, colleagues, read, record, rewrite, take_next
+from shadows.calls import OPEN, Heard, Place, attributes, read, record, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 from shadows.staff import AHEAD_MS, BUSY, GONE_AFTER_MS, CallEvent, Event, Staff, StaffState, changes, shifted
@@ -74,11 +74,13 @@ def _due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] | None
 
 def _shout_due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] | None:
     """Those of the booth heard first that nobody was left; if none of them goes, everybody does."""
-    shouts = staff.asked.since + int(1000 * place.timing.remind_s)
-    waits = staff.nobody_left and not staff.call.reminded and staff.asked.since < shouts
-    if not waits or place.clock() - staff.asked.since >= GONE_AFTER_MS:
+    answer_ms, age = int(1000 * place.timing.remind_s), place.clock() - staff.asked.since
+    if not staff.nobody_left or staff.call.reminded or age >= GONE_AFTER_MS + answer_ms:
         return None
-    return (shouts, CallEvent.REMIND) if any(colleagues(place, thing, staff.call)) else None
+    heard = Heard.read(attributes(place, thing).get(OPEN, ""))
+    if heard is None or heard.everybody or heard.call != staff.call.id:
+        return None
+    return heard.at + answer_ms, CallEvent.REMIND
 
 
 def _booth_seconds(place: Place, staff: Staff) -> float | None:

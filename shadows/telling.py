@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from shadows.calls import OPEN, Place, colleagues, read, rewrite, take_next
+from shadows.calls import OPEN, Heard, Place, attributes, colleagues, read, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 from shadows.staff import BUSY, Asked, Call, CallEvent, End, Staff, StaffState, Telling
@@ -363,23 +363,28 @@ def _say(place: Place, teller: Teller, mention: Mention) -> None:
         teller.tell_expired(1)
         return
     ts = teller.tell(mention)
-    if noted := _noted(mention, ts):
-        # Without the thread a repeat goes to the channel, without the other nobody's "ok" is a volunteer's: that is no
-        # reason to send twice.
-        with suppress(Rejected):
-            place.things.update(mention.thing, noted)
-
-
-def _noted(mention: Mention, ts: str) -> Mapping[str, str]:
-    """What has to be known of a message later on."""
     if mention.kind is MentionKind.NOBODY:
-        return {OPEN: mention.call.id}
-    first = ts and mention.kind in (MentionKind.PRESS, MentionKind.HANDOVER)
-    return {"thread": f"{mention.call.id}:{ts}"} if first else {}
+        heard = Heard(call=mention.call.id, at=place.clock(), everybody=not mention.colleagues)
+        _note_on_thing(
+            place, mention.thing, {OPEN: heard.text}
+        )  # if that fails, nobody could answer: it is told again
+    elif ts and mention.kind in (MentionKind.PRESS, MentionKind.HANDOVER):
+        with suppress(
+            Rejected
+        ):  # without the thread, a repeat goes to the channel: that is no reason to send twice
+            _note_on_thing(place, mention.thing, {"thread": f"{mention.call.id}:{ts}"})
+
+
+def _note_on_thing(place: Place, thing: str, noted: Mapping[str, str]) -> None:
+    try:
+        place.things.update(thing, noted)
+    except Rejected as no:
+        if no.code != 404:  # removed meanwhile
+            raise
 
 
 def _mention(place: Place, thing: str, staff: Staff, kind: MentionKind) -> Mention:
-    private = _attributes(place, thing)
+    private = attributes(place, thing)
     call_id, _, ts = private.get("thread", "").partition(":")
     return Mention(
         kind=kind,
@@ -399,15 +404,6 @@ def _colleagues(place: Place, thing: str, staff: Staff) -> tuple[str, ...]:
     # Nobody would ask the others afterwards, where nobody is reminded.
     first = not staff.call.reminded and place.timing.remind_s > 0
     return tuple(colleagues(place, thing, staff.call)) if first else ()
-
-
-def _attributes(place: Place, thing: str) -> Mapping[str, str]:
-    try:
-        return place.things.get(thing).attributes
-    except Rejected as no:
-        if no.code != 404:
-            raise
-        return {}
 
 
 def _title(place: Place, booth: str) -> str:

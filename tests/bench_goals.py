@@ -104,7 +104,7 @@ def _most(words: str, of: Cell, limit: float, to: Cell | None = None, unit: str 
 
 
 GOALS: Final = (
-    _least("durable updates, beside MiniStack's", ("a small", OURS, "rate"), 4, ("a small", MINISTACK, "rate")),
+    _least("durable updates, beside MiniStack", ("a small", OURS, "rate"), 4, ("a small", MINISTACK, "rate")),
     _least("durable updates by TCP", ("a tcp", OURS, "rate"), 4000),
     _most("update → accepted, beside MiniStack", ("b web", OURS, "p50"), 1, ("b web", MINISTACK, "p50")),
     _most("publish → subscriber, beside Mosquitto", ("c alone", OURS, "p50"), 3, ("c alone", MOSQUITTO, "p50")),

@@ -59,6 +59,7 @@ UNANSWERED: Final = ("missed", "refused", "unavailable")
 CALL_KEYS: Final = {each.name for each in fields(shadows.staff.Call)}
 LEGAL: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("idle", "calling"): frozenset(("press", "handover")),
+    ("idle", "running"): frozenset(("ok",)),  # of a volunteer
     ("idle", "away"): frozenset(("away",)),
     ("calling", "running"): frozenset(("ok",)),
     ("calling", "idle"): frozenset(("no", "done", "cancel", "missed", "expired")),
@@ -69,12 +70,13 @@ LEGAL: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("away", "away"): frozenset(("press", "handover")),
 }
 TOLD_ON_RECORD: Final = (
-    "SELECT thing, call, COUNT(*) FROM deliveries "
-    "WHERE outcome = 'told' AND kind IN ('press', 'handover') GROUP BY thing, call"
+    "SELECT CASE kind WHEN 'remind' THEN 'reminder' ELSE 'call' END AS said, thing, call, COUNT(*) FROM deliveries "
+    "WHERE outcome = 'told' AND kind IN ('press', 'handover', 'remind') GROUP BY said, thing, call"
 )
 SEEN_KEPT: Final = 16
 LATE_MS: Final = 2_000  # so long after its deadline a state may stand
 UNTOLD_UP_S: Final = 5.0  # a call that stood for so long while the process was up has to be told
+EVERYBODY: Final = "<!here>"
 REFUSED: Final = "requests refused for want of space"
 FULL: Final = "full"  # this file in the data folder says that the disk is
 ENDLESS: Final = 0xFFFFFFFE
@@ -126,7 +128,7 @@ def live(settings: Settings, death: Death, log: Path) -> None:
     _hasten(infra.local.deliverer, PACE_S=0.01, GATHER_S=0.05)
     _hasten(slack_bridge.tellers, PACE_S=0.01)
     if death.outage:
-        _hasten(shadows.reset, EXPIRES_AFTER_MS=OUTAGE_MS)
+        _hasten(shadows.reset, EXPIRES_AFTER_MS=OUTAGE_MS, GONE_AFTER_MS=OUTAGE_MS)
         _hasten(shadows.telling, STALE_MS=OUTAGE_MS)
         _hasten(shadows.staff, GONE_AFTER_MS=OUTAGE_MS)
     _lay_in_wait(death, settings.data / FULL)
@@ -300,7 +302,9 @@ class Said(StrEnum):
 
     CALL = "call"
     AGAIN = "again"
-    NOBODY = "nobody"
+    REMIND = "reminder"
+    COLLEAGUES = "colleagues"  # nobody can come, to those of the booth
+    NOBODY = "nobody"  # the same, to everybody
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     OTHER = "other"
@@ -310,12 +314,15 @@ def _pattern(sentence: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"\\{(\w+)\\}", r"(?P<\1>.*)", re.escape(sentence)), re.DOTALL)
 
 
+# What is told only where the history says why; else it is about a press again, or an answer.
+MUST_BE_ASKED: Final = frozenset((Said.CALL, Said.REMIND, Said.COLLEAGUES, Said.NOBODY, Said.EXPIRED))
 SENTENCES: Final = [
     (Said.NOBODY, _pattern(EN.nobody)),
     (Said.CALL, _pattern(EN.called)),
     (Said.CALL, _pattern(EN.stand_in)),
     (Said.AGAIN, _pattern(EN.again)),
     (Said.AGAIN, _pattern(EN.again_running)),
+    (Said.REMIND, _pattern(EN.remind)),
     (Said.CANCELLED, _pattern(EN.cancelled)),
     (Said.EXPIRED, _pattern(EN.expired_one)),
     (Said.EXPIRED, _pattern(EN.expired)),
@@ -327,7 +334,7 @@ class Heard:
     """A message that Slack took.
 
     Attributes:
-        thing: whom it mentions; "" for everybody.
+        thing: whom it mentions; "" for everybody, and for colleagues.
         at: seconds of ``time.monotonic``.
     """
 
@@ -342,10 +349,11 @@ def heard(text: str, at: float) -> Heard:
     for said, pattern in SENTENCES:
         if found := pattern.fullmatch(text):
             named = found.groupdict()
-            user = re.fullmatch(r"<@U0(\w+)>", named.get("who", ""))
+            user = re.fullmatch(r"<@U0(\w+)>", who := named.get("who", ""))
             count = int(named.get("count", 1)) if said is Said.EXPIRED else 1
-            thing = f"staff-{user[1].lower()}" if user else ""
-            return Heard(said=said, thing=thing, booth=named.get("booth", ""), count=count, at=at)
+            thing = f"staff-{user[1].lower()}" if user and said is not Said.NOBODY else ""
+            kind = Said.COLLEAGUES if said is Said.NOBODY and who != EVERYBODY else said
+            return Heard(said=kind, thing=thing, booth=named.get("booth", ""), count=count, at=at)
     return Heard(said=Said.OTHER, thing="", booth="", count=1, at=at)
 
 
@@ -450,7 +458,7 @@ class Judge:
         self.staff: dict[str, dict[str, Any]] = {}
         self.saw = 0
         self.rows: list[dict[str, Any]] = []
-        self._on_record: dict[tuple[str, str], int] = {}
+        self._on_record: dict[tuple[str, str, str], int] = {}
         self._versions: dict[str, int] = {}
         self._remembered = threading.Lock()
         self._seen: dict[str, list[str]] = defaultdict(list)  # of each person every entry that was ever there
@@ -505,8 +513,11 @@ class Judge:
         """Everybody is idle and everything is told: every call has come to something."""
         self._prove()
         self._conclude_presses()
-        for (said, thing, booth), stood in self._asked().items():
-            self._conclude_told(said, thing, booth, stood)
+        self._conclude_volunteers()
+        asked = self._asked()
+        for said, thing, booth in {**asked, **self._told}:
+            if said in MUST_BE_ASKED:
+                self._conclude_told(said, thing, booth, asked.get((said, thing, booth), []))
 
     def hear(self) -> None:
         """Take in what Slack took."""
@@ -543,16 +554,18 @@ class Judge:
         found = db.execute("SELECT thing, document FROM shadows WHERE thing LIKE 'staff-%' AND name = ''")
         documents = {thing: json.loads(document) for thing, document in found}
         found = db.execute(TOLD_ON_RECORD)
-        self._on_record = {(thing, call): n for thing, call, n in found}
+        self._on_record = {(said, thing, call): n for said, thing, call, n in found}
+        self.hear()
         for row in rows:
             self._take_row(row)
-        self.hear()
         for thing, document in documents.items():
             self._take_shadow(thing, document)
         booths = {row["call"]: row["booth"] for row in self.rows}
-        for (thing, call), n in self._on_record.items():
-            took = self._told[Said.CALL, thing, booths.get(call, "")]
-            self._check(n <= took, f"{thing} was told of {call} {n} times, it says, and Slack took {took}")
+        for (said, thing, call), n in self._on_record.items():
+            took = self._told[Said(said), thing, booths.get(call, "")]
+            self._check(
+                n <= took, f"{thing} was told of {call} {n} times, it says, and Slack took {took}: {said}"
+            )
 
     def _take_row(self, row: dict[str, Any]) -> None:
         """A line of the history: each change is one that the rules allow."""
@@ -564,15 +577,33 @@ class Judge:
             return
         before, what = own[-2], f"{row} after {own[-2]}"
         if row["since"] == before["since"]:
-            same = all(row[key] == before[key] for key in ("state", "why", "call"))
-            self._check(same and row["count"] > before["count"], what)
+            self._check(self._goes_on(before, row), what)
             return
         self._check(row["since"] > before["since"], what)
         self._check(row["why"] in LEGAL.get((before["state"], row["state"]), ()), what)
+        if _is_volunteer(before, row):
+            self._check(bool(self._openings(row)), f"nobody was asked to volunteer: {what}")
         asked = {each["since"] for each in own if (each["call"], each["state"]) == (row["call"], "calling")}
         self._check(len(asked) <= 1, f"the same person was asked twice: {what}")
         oks = {each["since"] for each in own if each["why"] == "ok"}
         self._check(len(oks) <= self.oks[row["thing"]], f"nobody said ok: {what}")
+
+    def _goes_on(self, before: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+        """Whether this is still the same state: they press again, or somebody goes who is named from now on."""
+        if any(row[key] != before[key] for key in ("state", "why", "call", "end")):
+            return False
+        if row["to"] == before["to"]:
+            return bool(row["count"] > before["count"])
+        goes = any(
+            (each["call"], each["state"]) == (row["call"], "running") for each in self._rows_of(row["to"])
+        )
+        return goes and _is_open(before)
+
+    def _openings(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Where this call was left to whoever goes, before this line; none if Slack was told of nothing."""
+        told = sum(self._told[said, "", row["booth"]] for said in (Said.COLLEAGUES, Said.NOBODY))
+        before = self.rows[: row["n"] - 1] if told else []
+        return [each for each in before if each["call"] == row["call"] and _is_open(each)]
 
     def _rows_of(self, thing: str) -> list[dict[str, Any]]:
         return [row for row in self.rows if row["thing"] == thing]
@@ -596,13 +627,31 @@ class Judge:
         if reported["state"] == "calling":
             said = self._told[Said.CALL, thing, reported["call"]["booth"]]
             self._check(said > 0, f"{thing} is reported as told, and Slack never took it: {reported}")
-            recorded = (thing, reported["call"]["id"]) in self._on_record
+            recorded = (Said.CALL, thing, reported["call"]["id"]) in self._on_record
             # What is told is told, though there was no space to put it on record; the log says so.
             full = (self.house.folder / FULL).exists() or self.house.full_until >= reported["since"]
             self._check(
                 recorded or full, f"{thing} is reported as told, and that is not on record: {reported}"
             )
+        if reported["call"]["reminded"]:
+            self._take_reminded(thing, reported)
         self._take_seen(thing, reported["seen"])
+
+    def _take_reminded(self, thing: str, reported: dict[str, Any]) -> None:
+        """Who counts as reminded was, or had heard of the call just then; and what nobody took, everybody heard of."""
+        running, booth = self.house.running, reported["call"]["booth"]
+        if reported["state"] == "calling":
+            due = reported["since"] + int(1000 * running.remind_s)
+            quiet = reported["toldAt"] + 1000 * running.quiet_s > due
+            said = self._told[Said.REMIND, thing, booth]
+            self._check(said > 0 or quiet, f"{thing} counts as reminded, and Slack never took it: {reported}")
+        elif _is_left(reported) and not self._is_old(reported["since"]):
+            said = self._told[Said.NOBODY, "", booth]
+            self._check(said > 0, f"{thing}: everybody counts as asked, and Slack never took it: {reported}")
+
+    def _is_old(self, since: int) -> bool:
+        """Whether there was an outage after this moment."""
+        return self.is_outage or any(since <= until for _, until in self._outages)
 
     def _take_seen(self, thing: str, seen: list[str]) -> None:
         with self._remembered:
@@ -627,6 +676,12 @@ class Judge:
         lasts_s = {"calling": running.calling_s, "running": running.running_s}
         for thing, state in self.staff.items():
             desired = state["desired"]
+            if self._is_to_be_reminded(state, now):
+                late = now - max(desired["since"] + int(1000 * running.remind_s), self.house.able_since)
+                self.figures.took("a reminder was late", late / 1000)
+                self._check(
+                    late <= allowed_ms, f"{thing}: nobody is reminded {late} ms after it was due: {desired}"
+                )
             if desired["state"] not in BUSY:
                 continue
             due = desired["since"] + int(1000 * lasts_s[desired["state"]])
@@ -636,6 +691,21 @@ class Judge:
             if desired["state"] == "calling" and (thing, desired["call"]["booth"]) in self._pending:
                 up = now - self.house.able_since
                 self._check(up <= allowed_ms, f"{thing} is not told {up} ms after a restart: {desired}")
+
+    def _is_to_be_reminded(self, state: dict[str, Any], now: int) -> bool:
+        """Whether somebody is to be reminded in time: who was called; or everybody, once only colleagues were asked."""
+        desired, reported, running = state["desired"], state["reported"], self.house.running
+        if desired["call"]["reminded"] or not running.remind_s:
+            return False
+        if desired["state"] in BUSY:
+            return desired["state"] == "calling" and running.remind_s < running.calling_s
+        if not _is_left(desired) or reported["since"] != desired["since"] or self._is_old(desired["since"]):
+            return False
+        began = time.monotonic() - (now - desired["since"]) / 1000
+        asked = {
+            each.said for each in self.heard if each.booth == desired["call"]["booth"] and each.at >= began
+        }
+        return Said.COLLEAGUES in asked and Said.NOBODY not in asked
 
     def _allowed_ms(self) -> int:
         """How late things may be: where others keep this machine busy we come late ourselves, and requests take long."""
@@ -677,13 +747,20 @@ class Judge:
         self._pending = {}
         for thing, state in self.staff.items():
             desired, reported = state["desired"], state["reported"]
-            claimed = (reported.get("telling") or {}).get("since")
-            for row in self._rows_of(thing):
-                if row["since"] == claimed and row["count"] == reported["telling"]["count"]:
-                    self._windows[_subject(_kind({**row, "call": row}), thing, row["booth"])] += 1
+            self._windows.update(self._claimed(thing, reported))
             said, booth = _kind(desired), desired["call"]["booth"]
             if said is Said.CALL and reported["call"]["id"] != desired["call"]["id"]:
                 self._pending[thing, booth] = self._told[Said.CALL, thing, booth]
+
+    def _claimed(self, thing: str, reported: dict[str, Any]) -> Iterator[tuple[Said, str, str]]:
+        """What was being told of this person; who stands at the booth and is free may be another one the next time."""
+        telling = reported.get("telling") or {"since": -1, "count": 0}
+        about = telling["since"], telling["count"]
+        for row in [each for each in self._rows_of(thing) if (each["since"], each["count"]) == about][:1]:
+            said, again = _kind({**row, "call": row}), reported["since"] == row["since"]
+            yield _subject(Said.REMIND if again and said is Said.CALL else said, thing, row["booth"])
+            if said is Said.NOBODY and not again:
+                yield _subject(Said.COLLEAGUES, thing, row["booth"])
 
     # What must hold at the end
 
@@ -722,8 +799,38 @@ class Judge:
         self.figures.presses[fate] += 1
         self._check(fate is not Fate.LOST, f"answered 200, and lost: {ack}; there is {found}")
 
+    def _conclude_volunteers(self) -> None:
+        """Of those who took what nobody took one goes, once they are answered, and who was asked last names them."""
+        for thing in self.staff:
+            own = self._rows_of(thing)
+            for before, row, after in zip(own, own[1:], [*own[2:], None], strict=False):
+                acks = [ack for ack in self.acks if ack.thing == thing and row["key"].endswith(ack.digest)]
+                if _is_volunteer(before, row) and acks and self._openings(row):
+                    came_to = self._volunteered(row, after, acks[0].at)
+                    self.figures.counts[f"volunteers who {came_to}"] += 1
+
+    def _volunteered(self, row: dict[str, Any], after: dict[str, Any] | None, answered: int) -> str:
+        """What came of a volunteer, by when they were answered; ms since 1970."""
+        opening = self._openings(row)[-1]
+        later = [
+            each
+            for each in self._rows_of(opening["thing"])
+            if each["n"] > opening["n"] and each["at"] <= answered
+        ]
+        named = [each["to"] for each in later if each["call"] == row["call"] and each["to"]]
+        if row["thing"] in (*named, opening["thing"]):
+            return "go"
+        if any(each["call"] != row["call"] or each["state"] in BUSY for each in later):
+            return "go, when who was asked last had another call"
+        died = any(row["at"] <= closed <= answered for _, closed in self.house.uptimes)
+        gave_way = after is not None and after["at"] <= answered
+        self._check(
+            bool(named) and (gave_way or died), f"a volunteer is not named: {row}, {opening}, {later}"
+        )
+        return "gave way" if gave_way else "go too, after a death"
+
     def _asked(self) -> dict[tuple[Said, str, str], list[tuple[dict[str, Any], float]]]:
-        """What had to be told, and for how many seconds with the doors open it stood; 0 if it got old in an outage."""
+        """What had to be told, and for how many seconds with the doors open it stood; 0 if it need not be told."""
         asked: dict[tuple[Said, str, str], list[tuple[dict[str, Any], float]]] = defaultdict(list)
         for thing in self.staff:
             rows = self._rows_of(thing)
@@ -739,6 +846,10 @@ class Judge:
                         row["at"] <= until and since <= end for since, until in self._outages
                     )
                     asked[said].append((row, 0.0 if old else self.house.up_s(row["at"], end)))
+                    if said[0] is Said.NOBODY:  # those of the booth hear of it first
+                        asked[Said.COLLEAGUES, "", row["booth"]].append((row, 0.0))
+                if row["state"] == "calling" and end - row["since"] >= 1000 * self.house.settings.remind_s:
+                    asked[Said.REMIND, thing, row["booth"]].append((row, 0.0))
         return asked
 
     def _conclude_told(
@@ -746,9 +857,12 @@ class Judge:
     ) -> None:
         """Each call was told, but for one that was over before; and twice only if a death came while it was told."""
         told = self._told[said, thing, booth]
-        twice, untold = max(0, told - len(stood)), max(0, len(stood) - told)
-        for what, n in (("told", told - twice), ("told twice", twice), ("over before it was told", untold)):
-            self.figures.counts[f"{said} {what}"] += n
+        first = self._told[Said.COLLEAGUES, thing, booth] if said is Said.NOBODY else 0
+        twice, untold = max(0, told - len(stood)), max(0, len(stood) - told - first)
+        counts = {"told": told - twice, "told twice": twice}
+        if any(up_s for _, up_s in stood):
+            counts["over before it was told"] = untold
+        self.figures.counts.update({f"{said} {what}": n for what, n in counts.items()})
         allowed = self._windows[said, thing, booth]
         self._check(
             twice <= allowed, f"{said} {thing} {booth} was told {told} times ({allowed} twice): {stood}"
@@ -766,9 +880,24 @@ def _kind(asked: Mapping[str, Any]) -> Said:
     return Said.EXPIRED if asked["call"]["end"] == "expired" else Said.NOBODY
 
 
+def _is_left(asked: Mapping[str, Any]) -> bool:
+    """Whether a half of a shadow says that nobody took the call."""
+    return asked["state"] not in BUSY and asked["call"]["end"] in UNANSWERED and not asked["call"]["to"]
+
+
+def _is_open(row: Mapping[str, Any]) -> bool:
+    """Whether a line of the history says so."""
+    return _is_left({**row, "call": row})
+
+
+def _is_volunteer(before: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
+    """Whether somebody goes who was not called."""
+    return (before["state"], row["state"]) == ("idle", "running")
+
+
 def _subject(said: Said, thing: str, booth: str) -> tuple[Said, str, str]:
     """By what a message is known: that nobody is left names only the booth, and that calls expired only how many."""
-    everybody = said in (Said.NOBODY, Said.EXPIRED)
+    everybody = said in (Said.COLLEAGUES, Said.NOBODY, Said.EXPIRED)
     return said, "" if everybody else thing, "" if said is Said.EXPIRED else booth
 
 
@@ -808,7 +937,8 @@ class World:
         self.judge = Judge(self.house, slack, figures)
         self.going, self.over = threading.Event(), threading.Event()
         self.going.set()
-        self._said = 0
+        self._stamps = itertools.count(1_730_520_931)
+        self._last: dict[str, tuple[str, Ack]] = {}
 
     # What they do; each goes on until it is answered, as a button and Slack do
 
@@ -831,14 +961,18 @@ class World:
             time.sleep(0.005)
         return 503, None
 
-    def button(self, staff: str, booth: str) -> None:
-        """Register a button that has the booth's id."""
+    def button(self, staff: str, booth: str, colleagues: Iterable[str] = ()) -> None:
+        """Register a button that has the booth's id; and who stands at that booth, if anybody does."""
         attributes = {"single": staff, "booth": booth}
         body = json.dumps(
             {"thingTypeName": "button", "attributePayload": {"attributes": attributes}}
         ).encode()
         status, answer = self.ask(f"/things/button-{booth}", body)
         assert status in (200, 503), answer
+        if listed := [f"staff-{id}" for id in colleagues]:
+            body = json.dumps({"state": {"reported": {"staff": listed}}}).encode()
+            status, answer = self.ask(f"/things/booth-{booth}/shadow", body)
+            assert status in (200, 503), answer
 
     def press(self, staff: str, booth: str, press: str) -> Ack | None:
         """Press until it is answered; None if it was refused."""
@@ -871,36 +1005,46 @@ class World:
 
     def says(self, staff: str, text: str, *, times: int = 1) -> None:
         """Write in the channel; Slack may bring it more than once."""
-        self._said += 1
-        user, stamp = f"U0{staff.upper()}", f"{1_730_520_930 + self._said}.000100"
         if text.startswith("ok"):
             self.judge.oks[f"staff-{staff}"] += 1
-        for _ in range(times):
-            if self.house.settings.slack_bot_token:
-                event = {"type": "message", "channel": "C0CALLS", "user": user, "text": text, "ts": stamp}
-                body = json.dumps({"type": "event_callback", "event": event}).encode()
-                status, answer = self.ask("/slack/events", body, **signed(body, SIGNING_SECRET, time.time()))
-            else:
-                form = {
-                    "token": OUTGOING_TOKEN,
-                    "channel_id": "C0CALLS",
-                    "timestamp": stamp,
-                    "user_id": user,
-                    "text": text,
-                }
-                status, answer = self.ask("/slack/outgoing", urllib.parse.urlencode(form).encode())
-            assert status in (200, 503), answer
-        if status == 200:
+        stamp, generation = f"{next(self._stamps)}.000100", self.house.generation
+        if all(self._writes(staff, text, stamp) == 200 for _ in range(times)):
             ack = Ack(
                 thing=f"staff-{staff}",
-                digest=_digest("slack", user, f"C0CALLS:{stamp}"),
+                digest=_digest("slack", f"U0{staff.upper()}", f"C0CALLS:{stamp}"),
                 what=text,
                 booth="",
                 call="",
                 at=now_ms(),
-                generation=self.house.generation,
+                generation=generation,
             )
             self.judge.acks.append(ack)
+            self._last[staff] = stamp, ack
+
+    def says_again(self, staff: str) -> None:
+        """Slack brings once more what somebody wrote last, because the process died since."""
+        stamp, ack = self._last.get(staff, ("", None))
+        if ack and ack.generation < self.house.generation and not self.judge.forgotten(ack):
+            self.figures.counts["answers that came again"] += 1
+            self._writes(staff, ack.what, stamp)
+
+    def _writes(self, staff: str, text: str, stamp: str) -> int:
+        user = f"U0{staff.upper()}"
+        if self.house.settings.slack_bot_token:
+            event = {"type": "message", "channel": "C0CALLS", "user": user, "text": text, "ts": stamp}
+            body = json.dumps({"type": "event_callback", "event": event}).encode()
+            status, answer = self.ask("/slack/events", body, **signed(body, SIGNING_SECRET, time.time()))
+        else:
+            form = {
+                "token": OUTGOING_TOKEN,
+                "channel_id": "C0CALLS",
+                "timestamp": stamp,
+                "user_id": user,
+                "text": text,
+            }
+            status, answer = self.ask("/slack/outgoing", urllib.parse.urlencode(form).encode())
+        assert status in (200, 503), answer
+        return status
 
     # The life of the process
 
@@ -1013,14 +1157,14 @@ def _post(address: str, path: str, body: bytes, headers: Mapping[str, str]) -> t
         connection.close()
 
 
-def visits(world: World, number: int, patience_s: float) -> None:
+def visits(world: World, number: int, patience_s: float, colleagues: Iterable[str] = ()) -> None:
     """Visitors, one after the other, each at a booth of their own: they press, press again, and go."""
     chance, last = random.Random(world.random.random()), None
     for visitor in itertools.count():
         if not world.going.is_set():
             return
         staff, booth = chance.choice([*BACKUPS]), f"v{number}-{visitor}"
-        world.button(staff, booth)
+        world.button(staff, booth, colleagues)
         for press in range(chance.choice((1, 1, 2, 3))):
             if last and last[1].generation < world.house.generation:
                 world.press_again(*last)
@@ -1031,19 +1175,29 @@ def visits(world: World, number: int, patience_s: float) -> None:
 
 
 def answers(world: World, *, always: bool) -> None:
-    """The staff: each message of a call is answered in some way; ``always``: none is ignored."""
+    """The staff: each message of a call is answered in some way; ``always``: none is ignored.
+
+    Where nobody is left somebody may go, or two may.
+    """
     chance, at, later = random.Random(world.random.random()), 0, []
     while world.going.is_set() or at < len(world.judge.heard):
         for each in world.judge.heard[at:]:
             at += 1
-            if each.said is Said.CALL:
-                at_s = time.monotonic() + chance.uniform(0, 0.1)
+            at_s = time.monotonic() + chance.uniform(0, 0.1)
+            if each.said in (Said.CALL, Said.REMIND):
                 later.append((at_s, each.thing, _answer(chance, always=always)))
+            if each.said in (Said.COLLEAGUES, Said.NOBODY):
+                asked = [(thing, state["desired"]["state"]) for thing, state in [*world.judge.staff.items()]]
+                free = [thing for thing, state in asked if state == "idle"]
+                go = chance.sample(free, min(len(free), chance.choice((0, 1, 1, 2))))
+                later += [(at_s, thing, chance.choice((("ok",), ("ok", "done")))) for thing in go]
         due = [one for one in later if one[0] <= time.monotonic()]
         later = [one for one in later if one not in due]
         for _, thing, texts in due:
+            staff = thing.removeprefix("staff-")
+            world.says_again(staff)
             for text in texts:
-                world.says(thing.removeprefix("staff-"), text, times=chance.choice((1, 1, 1, 2)))
+                world.says(staff, text, times=chance.choice((1, 1, 1, 2)))
         world.over.wait(0.01)
     for id in BACKUPS:
         world.says(id, "back")
@@ -1089,20 +1243,37 @@ class Story:
     world: World
     number: int
 
-    def presses(self, staff: str, booth: str = "") -> None:
+    def presses(self, staff: str, booth: str = "", colleagues: Iterable[str] = ()) -> None:
         name = f"s{self.number}{booth}"
-        self.world.button(staff, name)
+        self.world.button(staff, name, colleagues)
         self.world.press(staff, name, name)
 
     def is_told(self, staff: str) -> None:
         """Wait until this person is told of this story's call, or does not have it any more."""
-        since = now_ms()
-        self._until(
-            lambda: self.world.judge.saw > since and (self._is_mentioned(staff) or not self._has(staff))
-        )
+        self._settles(lambda: self._is_mentioned(staff) or self._half(staff)["state"] != "calling")
 
     def says(self, staff: str, text: str) -> None:
         self.world.says(staff, text)
+
+    def is_reminded(self, staff: str) -> None:
+        """Wait until this person is reminded, or would be but for what they heard just before."""
+        self._settles(lambda: all(half["call"]["reminded"] for half in self._halves(staff)))
+
+    def is_left(self, staff: str) -> None:
+        """Wait until others have heard that nobody takes the call that this person was asked for last."""
+        self._settles(lambda: all(map(_is_left, self._halves(staff))))
+
+    def go(self, *staff: str, instead_of: str) -> None:
+        """They say at the same moment that they go: one does, and who was asked last names them."""
+        call, generation = self._half(instead_of)["call"]["id"], self.world.house.generation
+        with acting(self.world, *(partial(self.says, each, "ok, a minute") for each in staff)):
+            pass
+        self._settles(lambda: True)
+        going = [f"staff-{each}" for each in staff if self._goes(each, call)]
+        # Of two one gives way, but for a death that came between.
+        alone = len(going) == 1 or self.world.house.generation > generation
+        if not alone or self._half(instead_of)["call"]["to"] not in going:
+            raise Wrong(f"story {self.number}: {going} go, and there is {self.world.judge.staff}")
 
     def is_over(self) -> None:
         self._until(self.world.is_quiet)
@@ -1113,13 +1284,24 @@ class Story:
             for each in self.world.judge.heard
         )
 
-    def _has(self, staff: str) -> bool:
-        state = self.world.judge.staff[f"staff-{staff}"]["desired"]["state"]
-        return bool(state == "calling")
-
     def _booth(self, staff: str) -> str:
-        booth = self.world.judge.staff[f"staff-{staff}"]["desired"]["call"]["booth"]
-        return str(booth)
+        return str(self._half(staff)["call"]["booth"])
+
+    def _goes(self, staff: str, call: str) -> bool:
+        asked = self._half(staff)
+        return (asked["state"], asked["call"]["id"]) == ("running", call)
+
+    def _half(self, staff: str, half: str = "desired") -> dict[str, Any]:
+        state: dict[str, Any] = self.world.judge.staff[f"staff-{staff}"][half]
+        return state
+
+    def _halves(self, staff: str) -> list[dict[str, Any]]:
+        return [self._half(staff, half) for half in ("desired", "reported")]
+
+    def _settles(self, met: Callable[[], bool]) -> None:
+        """Wait until this holds of what is seen from now on."""
+        since = now_ms()
+        self._until(lambda: self.world.judge.saw > since and met())
 
     def _until(self, met: Callable[[], bool]) -> None:
         began = time.monotonic()
@@ -1175,13 +1357,49 @@ def away_and_back(story: Story) -> None:
     story.is_over()
 
 
-# Each with how long a state lasts in it, in seconds: where all answer, nothing but a mention lets it go on.
-STORIES: Final[Mapping[Callable[[Story], None], float]] = {
-    answered_and_done: 60,
-    refused_handed_over_and_reset: 0.4,
-    missed_by_everybody: 0.4,
-    a_second_booth_waits: 0.4,
-    away_and_back: 0.4,
+def reminded_and_handed_over(story: Story) -> None:
+    story.presses("hana")
+    story.is_reminded("hana")
+    story.says("hana", "no")
+    story.is_reminded("sora")
+    story.says("sora", "ok")
+    story.says("sora", "done")
+    story.is_over()
+
+
+def a_colleague_goes(story: Story) -> None:
+    story.presses("lone", colleagues=("lone", "sora"))
+    story.is_told("lone")
+    story.says("lone", "no")
+    story.is_left("lone")
+    story.go("sora", instead_of="lone")
+    story.says("sora", "done")
+    story.is_over()
+
+
+def everybody_is_asked_and_one_of_two_goes(story: Story) -> None:
+    story.presses("lone", colleagues=("lone", "hana"))
+    story.is_told("lone")
+    story.says("lone", "no")
+    story.is_left("lone")
+    story.is_reminded("lone")
+    story.go("sora", "riku", instead_of="lone")
+    story.says("sora", "done")
+    story.says("riku", "done")
+    story.is_over()
+
+
+# Each with how long a state lasts in it and when it reminds, in seconds: where all answer, nothing but a mention lets it
+# go on.
+STORIES: Final[Mapping[Callable[[Story], None], tuple[float, float]]] = {
+    answered_and_done: (60, 0),
+    refused_handed_over_and_reset: (0.4, 0),
+    missed_by_everybody: (0.4, 0),
+    a_second_booth_waits: (0.4, 0),
+    away_and_back: (0.4, 0),
+    reminded_and_handed_over: (60, 0.5),
+    a_colleague_goes: (60, 0.5),
+    everybody_is_asked_and_one_of_two_goes: (60, 0.5),
 }
 STEPS: Final = (Point.BEFORE_COMMIT, Point.AFTER_COMMIT, Point.BEFORE_SEND, Point.TAKEN, Point.ANSWERED)
 
@@ -1195,8 +1413,9 @@ def at_every_step(
 ) -> None:
     """Tell a story again and again: it dies at its first such point, at its second, and so on, until it has no more."""
     numbers = itertools.count(1)
-    lasts_s = STORIES[story]
-    with world(seed, figures, bot=bool(seed % 2), calling_s=lasts_s, running_s=lasts_s, quiet_s=0.2) as here:
+    lasts_s, remind_s = STORIES[story]
+    timing = {"calling_s": lasts_s, "running_s": lasts_s, "quiet_s": 0.2, "remind_s": remind_s}
+    with world(seed, figures, bot=bool(seed % 2), **timing) as here:
         for point in points:
             for n in steps:
                 with acting(here, partial(story, Story(world=here, number=next(numbers)))) as ended:
@@ -1258,12 +1477,15 @@ def world(seed: int, figures: Figures, **settings: Any) -> Iterator[World]:
 def at_random(seed: int, kills: int, figures: Figures) -> None:
     """Let a crowd press and answer while the process dies ``kills`` times, in one data folder."""
     chance = random.Random(seed)
-    hasty = seed % 2 == 0
-    timing = {name: chance.uniform(0.3, 1) if hasty else 60 for name in ("calling_s", "running_s")}
-    quiet_s, bot = chance.choice((0.3, 20)), chance.random() < 0.5
-    with world(seed, figures, bot=bot, quiet_s=quiet_s, **timing) as here:
-        visitors = [partial(visits, here, n, 0.4) for n in range(4)]
-        with acting(here, *visitors, partial(answers, here, always=not hasty)) as ended:
+    patient, reminds = seed % 3 == 0, seed % 3 == 2
+    timing = {name: 60 if patient else chance.uniform(0.3, 1) for name in ("calling_s", "running_s")}
+    timing |= {"quiet_s": chance.choice((0.3, 20))}
+    if reminds:
+        timing |= {"calling_s": 2, "quiet_s": 0.1, "remind_s": 0.3}
+    colleagues = [*BACKUPS] if reminds else []
+    with world(seed, figures, bot=chance.random() < 0.5, **timing) as here:
+        visitors = [partial(visits, here, n, 0.4, colleagues) for n in range(4)]
+        with acting(here, *visitors, partial(answers, here, always=patient)) as ended:
             for death in itertools.islice(deaths(chance), kills):
                 if chance.random() < 0.1:
                     here.slack.next(status=429, retry_after="0")

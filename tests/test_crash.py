@@ -20,10 +20,12 @@ from tests.soak_crash import Death, Figures, Point
 def test_a_call_survives_a_death_at_its_steps() -> None:
     figures = Figures()
     commits, sends = (Point.BEFORE_COMMIT,), (Point.BEFORE_SEND, Point.TAKEN, Point.ANSWERED)
-    soak.at_every_step(soak.refused_handed_over_and_reset, 1, figures, commits, range(2, 20, 3))
+    soak.at_every_step(soak.refused_handed_over_and_reset, 1, figures, commits, range(2, 20, 6))
+    soak.at_every_step(soak.a_colleague_goes, 3, figures, commits, range(11, 17, 2))
     soak.at_every_step(soak.answered_and_done, 2, figures, sends, (1,))
     assert all(figures.kills[point] for point in (*commits, *sends)), figures
     assert figures.counts["call told"] >= 10, figures
+    assert figures.counts["volunteers who go"] >= 3, figures
 
 
 def test_a_crowd_loses_nothing_to_deaths_at_random() -> None:

@@ -1,17 +1,21 @@
 """Whatever comes in by the sockets: the loop goes on, the log has no traceback, and memory stays bounded."""
 
+import gc
 import os
 import random
 import socket
 import struct
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 
 import mqtt_wire as wire
 import pytest
 from mqtt_wire import HOST, Running, Wire, eventually
 
 from infra.local.gateway import Message, limits
+from infra.local.gateway.connection import Connection
+from infra.local.http import CONNECTIONS, HttpServer, bind
+from tests import soak_hostile as soak
 
 
 @pytest.fixture
@@ -134,3 +138,48 @@ def test_a_slow_drip_of_one_large_packet_is_taken(running: Running) -> None:
         for i in range(0, len(packet), 1000):
             client.send(packet[i : i + 1000])
         assert {client.read().first, client.read().first} == {0x40, 0x32}
+
+
+def test_connections_that_are_dropped_leave_nothing_for_the_garbage_collector(running: Running) -> None:
+    def kept() -> int:
+        return sum(type(each) is Connection for each in gc.get_objects())
+
+    gc.disable()
+    try:
+        before = kept()
+        for n in range(40):
+            running.device(f"c{n}").drop()
+            running.kiosk(f"kiosk-main-{n}").drop()
+            running.raw().drop()
+        assert eventually(lambda: kept() <= before), f"{kept() - before} of 120"
+    finally:
+        gc.enable()
+
+
+def test_those_who_hold_connections_keep_nobody_from_http() -> None:
+    def app(_environ: object, start: Callable[[str, list[tuple[str, str]]], object]) -> list[bytes]:
+        start("200 OK", [("Content-Length", "2")])
+        return [b"ok"]
+
+    server = HttpServer(app, bind(HOST, 0), name="test")
+    server.start()
+    with ExitStack() as stack:
+        stack.callback(server.stop)
+        for n in range(CONNECTIONS + 100):
+            holder = stack.enter_context(socket.create_connection((HOST, server.port)))
+            holder.sendall(b"" if n % 2 else b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n")
+        with socket.create_connection((HOST, server.port), timeout=20) as asks:
+            asks.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert asks.recv(100).startswith(b"HTTP/1.0 200")
+
+
+@pytest.mark.parametrize("place", ["shadows"])  # the other one takes longer: in the soak
+def test_under_every_attack_the_well_behaved_are_served(place: str) -> None:
+    figures = soak.Figures()
+    before, most, after = soak.siege(place, seed=1, seconds=5, crowd_of=100, figures=figures)
+    print(f"{before / soak.MB:.0f}, {most / soak.MB:.0f}, {after / soak.MB:.0f} MB; {figures}")
+    assert not figures.counts["answers 5xx"], figures
+    done = ("random bytes", "bent packets", "bad documents", "slow connections", "dropped connections")
+    assert all(figures.counts[each] for each in (*done, "messages to deaf readers", "idle connections")), (
+        figures
+    )

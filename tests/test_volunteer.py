@@ -3,12 +3,13 @@
 import itertools
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from shadows.calls import read
-from shadows.shadow import Shadow
-from shadows.staff import CallEvent, End, StaffState
+from shadows import telling
+from shadows.calls import read, record
+from shadows.staff import CallEvent, ClickType, End, StaffState, pressed
 from slack_bridge.answer import answer
 from slack_bridge.mention import words
 from slack_bridge.reply import Reply
@@ -260,15 +261,113 @@ def test_where_nobody_else_is_of_the_booth_everybody_is_asked_at_once_and_once(
     assert told(shop) == ["<!here>"]
 
 
-def test_a_shout_that_is_found_late_is_told_once(shop: Shop) -> None:
+def test_those_of_the_booth_have_their_minute_though_slack_was_away(shop: Shop) -> None:
     hana, sora = shop.staff("hana"), shop.staff("sora")
     booth(shop, hana, sora)
     shop.press(hana)
     shop.deliver(hana)
     shop.says(hana, CallEvent.NO)
     shop.now += 120_000
-    for _ in range(3):
+    for _ in range(90):
+        shop.sweep()
+        shop.deliver(hana)
+        shop.now += 1000
+    assert told(shop) == ["<@USORA>", "<!here>"], "they have a minute from when they heard of it"
+
+
+# What a campaign of kills has found.
+
+
+def test_an_old_ok_that_comes_again_takes_no_call(shop: Shop) -> None:
+    hana, sora = shop.staff("hana"), shop.staff("sora")
+    says(shop, "USORA", "ok", id="old")
+    left(shop, hana)
+    says(shop, "USORA", "ok", id="old")  # Slack brings it again
+    assert read(shop.place, hana).call.to == ("" if state(shop, sora)[0] is StaffState.IDLE else sora)
+
+
+def test_an_old_ok_after_done(shop: Shop) -> None:
+    hana, sora = shop.staff("hana"), shop.staff("sora")
+    shop.press(sora, "hall")
+    says(shop, "USORA", "ok", id="old")
+    says(shop, "USORA", "done")
+    left(shop, hana)
+    says(shop, "USORA", "ok", id="old")
+    assert read(shop.place, hana).call.to == ("" if state(shop, sora)[0] is StaffState.IDLE else sora)
+
+
+def test_everybody_is_asked_though_the_colleague_is_called_meanwhile(shop: Shop) -> None:
+    hana, sora = shop.staff("hana"), shop.staff("sora")
+    booth(shop, hana, sora)
+    left(shop, hana)
+    assert told(shop) == ["<@USORA>"]
+    shop.press(sora, "hall")
+    for _ in range(90):
+        shop.now += 1000
+        shop.sweep()
+        shop.deliver(hana)
+    assert told(shop) == ["<@USORA>", "<!here>"]
+
+
+def test_everybody_is_asked_once_though_a_colleague_becomes_free(shop: Shop) -> None:
+    hana, sora = shop.staff("hana"), shop.staff("sora")
+    booth(shop, hana, sora)
+    shop.press(sora, "hall")
+    left(shop, hana)
+    assert told(shop) == ["<!here>"]
+    shop.says(sora, CallEvent.DONE)
+    for _ in range(90):
+        shop.now += 1000
         shop.sweep()
         shop.deliver(hana)
     assert told(shop) == ["<!here>"]
-    assert isinstance(shop.shadows.get(hana), Shadow)
+
+
+def test_an_ok_before_the_message_is_reported_is_a_volunteers(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner was told of nothing for long (away, say): the channel hears; an "ok" comes before that is reported."""
+    hana, sora = shop.staff("hana"), shop.staff("sora")
+    shop.says(hana, CallEvent.AWAY)
+    shop.deliver(hana)
+    shop.press(hana)
+    real, said = telling._report, list[str]()
+
+    def late(*given: Any, **named: Any) -> None:  # the "ok" is quicker than the report
+        if not said:
+            said.append(says(shop, "USORA", "ok"))
+        real(*given, **named)
+
+    monkeypatch.setattr(telling, "_report", late)
+    shop.deliver(hana)
+    says(shop, "USORA", "ok")
+    assert state(shop, sora)[0] is StaffState.RUNNING
+
+
+def test_after_a_crash_the_one_who_comes_second_gives_way(shop: Shop) -> None:
+    hana, sora, riku = shop.staff("hana"), shop.staff("sora"), shop.staff("riku")
+    left(shop, hana)
+    alive = shop.shadows
+    shop.place = replace(shop.place, shadows=Dying(alive, 1))
+    with pytest.raises(Crash):
+        says(shop, "USORA", id="x")
+    shop.place = replace(shop.place, shadows=alive)
+    says(shop, "URIKU")
+    says(shop, "USORA", id="x")
+    assert [state(shop, each)[0] for each in (sora, riku)].count(StaffState.RUNNING) == 1
+
+
+def test_who_is_called_in_the_very_moment_is_not_named(shop: Shop) -> None:
+    hana, sora = shop.staff("hana"), shop.staff("sora")
+    left(shop, hana)
+    other, shadows = shop.place, InBetween(shop.shadows, lambda: None)
+
+    def called() -> None:
+        record(other, sora, pressed("hall", ClickType.SINGLE, shop.key(), shop.now))
+
+    shadows._does = called
+    shop.place = replace(other, shadows=shadows)
+    says(shop, "USORA")
+    shop.place = other
+    assert state(shop, sora) == (StaffState.RUNNING, "hall")
+    assert read(shop.place, hana).call.to == ""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from infra.aws.account import Account
+    from infra.broker import Broker
 
 CHANGES: Final = ("$aws/things/+/shadow/update/documents", "$aws/things/+/shadow/delete/accepted")
 COLUMNS: Final = ("since", "id", "name", "state", "booth", "note")
@@ -130,7 +131,7 @@ def _follow(
                 linked = True
                 board = _caught_up(here, client, board, screen) or _again(board, happenings)
             case Lost(reason) if linked is None:
-                raise click.ClickException(f"MQTT at {_address(here)} does not let us in: {reason}")
+                raise click.ClickException(f"MQTT at {_broker(here).address} does not let us in: {reason}")
             case Lost(reason) if linked:
                 linked = False
                 click.echo(f"connection lost ({reason}); trying again", err=True)
@@ -202,18 +203,14 @@ def _connected(here: Here, happenings: "queue.SimpleQueue[Happening]") -> Iterat
     """A client that says what happens, and connects again by itself."""
     from awscrt import mqtt5  # noqa: PLC0415
 
-    stopped = threading.Event()
-    host, _, port = _address(here).rpartition(":")
-    settings = here.settings
+    stopped, there = threading.Event(), _broker(here)
     client = mqtt5.Client(
         mqtt5.ClientOptions(
-            host_name=host.strip("[]"),
-            port=int(port),
+            **there.way,
             connect_options=mqtt5.ConnectPacket(
                 client_id=f"watch-{ULID()}",
                 keep_alive_interval_sec=30,
-                username=None if here.on_aws else settings.mqtt_user or None,
-                password=None if here.on_aws else settings.mqtt_password or None,
+                **there.login,
             ),
             min_reconnect_delay_ms=500,
             max_reconnect_delay_ms=5_000,
@@ -235,13 +232,18 @@ def _connected(here: Here, happenings: "queue.SimpleQueue[Happening]") -> Iterat
         stopped.wait(3)
 
 
-def _address(here: Here) -> str:
-    """``host:port`` of MQTT."""
-    if not here.on_aws:
-        return here.running.mqtt
-    with refusals():
-        host, around = here.account.shadow_host, here.account.plain_address
-    return around or (host if ":" in host else f"{host}:443")
+def _broker(here: Here) -> "Broker":
+    """Where MQTT is, and who we are there."""
+    from infra.broker import Broker  # noqa: PLC0415
+
+    settings = here.settings
+    if here.on_aws:
+        with refusals():
+            host, around = here.account.shadow_host, here.account.plain_address
+        return Broker.at(around or (host if ":" in host else f"{host}:443"))
+    if settings.mqtt_url:
+        return Broker.of(settings.mqtt_url)
+    return Broker.at(here.running.mqtt, user=settings.mqtt_user, password=settings.mqtt_password)
 
 
 def _signed_websocket(account: "Account") -> dict[str, Any]:

@@ -18,7 +18,7 @@ from infra.local.things import LocalThings, Registry
 from infra.local.watch import FREE_SPACE, LEAST_FREE
 from infra.settings import TOKENS_FILE
 from shadows.calls import Place
-from shadows.finding import Finding, right, wrong
+from shadows.finding import Finding, right, unknown, wrong
 from shadows.registry import Booth
 from shadows.shadow import JsonObject
 from shadows.trouble import Trouble
@@ -88,7 +88,11 @@ def _signs(signs: Iterable[Sign]) -> Iterator[Finding]:
             yield right("sign", f"{sign.of} was heard of {sign.age_s:.0f} s ago")
 
 
-def _screens(connected: dict[str, int], booths: Iterable[Booth]) -> Iterator[Finding]:
+def _screens(connected: dict[str, int] | None, booths: Iterable[Booth]) -> Iterator[Finding]:
+    if connected is None:
+        detail = "The external MQTT broker does not say which screens are there"
+        yield unknown("kiosk", detail, "Look at the booths' screens yourself.")
+        return
     for booth in booths:
         thing = f"booth-{booth.id}"
         if connected.get(booth.id):

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 THREADS: Final = 8
@@ -17,8 +18,22 @@ BODY_LIMIT: Final = 1 << 24  # 16 MB go to a temporary file, so that each door c
 DRAIN_S: Final = 3.0
 NO_FILES: Final = (errno.EMFILE, errno.ENFILE)
 NO_FILES_S: Final = 0.05  # who waits is asked for again so soon
+CONNECTIONS: Final = 500
+SPARE: Final = 20  # of them: for who comes
 
 log = logging.getLogger(__name__)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
+    """One connection. Who says a request byte by byte is as idle as who says nothing: its first byte is what counts."""
+
+    last_activity: float
+
+    def handle_read(self) -> None:
+        before = self.last_activity if self.request else None
+        super().handle_read()
+        if self.request and before is not None:
+            self.last_activity = before
 
 
 class HttpServer:
@@ -36,10 +51,11 @@ class HttpServer:
             max_request_body_size=BODY_LIMIT,
             max_request_header_size=1 << 15,
             channel_timeout=30,
-            connection_limit=500,
+            connection_limit=CONNECTIONS,
             asyncore_use_poll=True,
             clear_untrusted_proxy_headers=False,
         )
+        self._server.channel_class = _Channel
         self._accept, self._server.accept = self._server.accept, self._accepted
         self._full = False
         self._stopping = False
@@ -59,11 +75,23 @@ class HttpServer:
     def _run(self) -> None:
         while not self._stopping:
             wasyncore.loop(timeout=1, map=self._map, use_poll=True, count=1)
+            self._make_room()
         until = time.monotonic() + DRAIN_S
         while self._busy() and time.monotonic() < until:
             wasyncore.loop(timeout=0.02, map=self._map, use_poll=True, count=1)
         self._server.task_dispatcher.shutdown(timeout=DRAIN_S)
         wasyncore.close_all(self._map)
+
+    def _make_room(self) -> None:
+        """Hang up on who has been idle longest, lest those who hold connections keep everybody else out."""
+        if len(self._map) > CONNECTIONS - SPARE:
+            idle = [
+                each
+                for each in self._server.active_channels.values()
+                if not each.requests and not each.will_close
+            ]
+            for channel in sorted(idle, key=lambda each: each.last_activity)[:SPARE]:
+                channel.will_close = True
 
     def _accepted(self) -> Any:
         """Who connects, if there is a file left for them: waitress alone would ask without a pause, and log each time."""

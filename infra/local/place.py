@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flask import Blueprint
 
@@ -18,6 +18,7 @@ import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import running
+from infra.broker import Broker
 from infra.local import clock, history, unknown
 from infra.local.auditor import Auditor
 from infra.local.clock import Clock, wall_ms
@@ -49,6 +50,9 @@ from slack_bridge.check import Asker
 from slack_bridge.flask_doors import blueprint as slack_blueprint
 from slack_bridge.socket_mode import SocketMode
 from slack_bridge.tellers import Post, web_client
+
+if TYPE_CHECKING:
+    from infra.local.attached import Attached
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -100,8 +104,9 @@ class LocalPlace:
         self.names = {variable: address_of(bound) for variable, bound in sockets.items()}
         self.tls = (sockets["STAFFCALL_MQTT_PORT"], tls) if tls else None
         # Our own subcommands have no certificate, and need none: they are on this machine.
-        self.mqtt = bind("127.0.0.1", 0) if tls else sockets["STAFFCALL_MQTT_PORT"]
-        stack.callback(self.mqtt.close)
+        self.mqtt = bind("127.0.0.1", 0) if tls else sockets.get("STAFFCALL_MQTT_PORT")
+        if self.mqtt:
+            stack.callback(self.mqtt.close)
         self.clock = Clock()
         self.signs, self.kiosks = Signs(self.clock), Kiosks(self.clock)
         loop = Loop(lambda: self.signs.alive("gateway"), PERIOD_S["gateway"])
@@ -110,6 +115,7 @@ class LocalPlace:
         for table in (clock.TABLE, unknown.TABLE):
             store.run(lambda db, table=table: db.execute(table))  # type: ignore[misc]
         store.run(lambda db: history.prepare(db, self.clock()))
+        self.attached = self._attached(loop) if settings.mqtt_url else None
         self.twin = Twin(
             store,
             loop,
@@ -121,6 +127,7 @@ class LocalPlace:
             hear=self.announced,
             on_change=lambda db, *change: history.remember(db, wall_ms(), *change),
             guests=self.kiosks,
+            attached=self.attached,
         )
         self.gateway = self.twin.gateway
         for name in THING_TYPES:
@@ -140,6 +147,8 @@ class LocalPlace:
         self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive)
         self.health = Health(self.clock)
         self.health.listen_to("slack", self.deliverer.troubles)
+        if self.attached:
+            self.health.listen_to("broker", self.attached.troubles)
         self.follower = Follower(self.place, self.timers, self.deliverer.wake, self.signs.alive)
         self.auditor = Auditor(
             store,
@@ -175,6 +184,28 @@ class LocalPlace:
         """A publish over REST, which its subscribers have got already. A press is one here too."""
         if button_doors.is_press(message.topic) and not message.retain:
             button_doors.on_message(message.topic, message.payload, self.button_services)
+
+    def _attached(self, loop: Loop) -> "Attached":
+        """The client of the external broker that is set."""
+        from infra.local.attached import Attached, client_id  # noqa: PLC0415 - it takes as long as all the rest
+
+        return Attached(
+            Broker.of(self.settings.mqtt_url),
+            self.store.run(client_id),
+            loop.loop,
+            clock=self.clock,
+            # Its number may be that of a SIM, and no rule of a broker's tells `staff-` from `button-`.
+            is_private=lambda topic: topic.startswith("$aws/things/button-"),
+            joined=lambda: self.presses.submit(self._say_again),
+        )
+
+    def _say_again(self) -> None:
+        """Say what every screen may read. Theirs is a link to the broker: they do not see that ours was lost, nor that we
+        were dead, and what another screen is answered counts for all.
+        """
+        for kind in ("staff", "booth"):
+            for thing in self.place.things.list(type=kind):
+                self.twin.service.handle(f"$aws/things/{thing.name}/shadow/get", b"").result()
 
     # --- The start
 
@@ -218,7 +249,7 @@ class LocalPlace:
             self.store,
             folder,
             parts=self.signs,
-            kiosks=self.kiosks,
+            kiosks=None if self.attached else self.kiosks,  # a broker does not say who is there
             ask_slack=partial(asker.ask, "auth.test") if settings.slack_bot_token else None,
         )
         for what in KINDS:
@@ -242,12 +273,15 @@ class LocalPlace:
     def _listen_mqtt(self) -> None:
         for topic_filter in button_doors.TOPIC_FILTERS:
             self.gateway.hook(topic_filter, self.pressed)
-        self.twin.listen(self.mqtt, self.sockets["STAFFCALL_WS_PORT"], kiosks=True, tls=self.tls)
+        if self.attached:
+            self.twin.attach(self.attached)
+        elif self.mqtt:
+            self.twin.listen(self.mqtt, self.sockets["STAFFCALL_WS_PORT"], kiosks=True, tls=self.tls)
 
     def _listen_http(self, more: tuple[Blueprint, ...]) -> None:
         web = Web(
             place=self.place,
-            ws_port=int(self._addresses().websocket.rpartition(":")[2]),
+            ws_port=int(self._addresses().websocket.rpartition(":")[2] or 0),
             ws_url=self.settings.ws_url,
             admin_token=self.tokens.admin,
             ready=lambda: self.is_ready,
@@ -293,7 +327,7 @@ class LocalPlace:
             data=str(folder.resolve()),
             http=f"http://{self.names['STAFFCALL_HTTP_PORT']}",
             aws=f"http://{self.names['STAFFCALL_AWS_PORT']}",
-            mqtt=address_of(self.mqtt),
+            mqtt=address_of(self.mqtt) if self.mqtt else self._addresses().mqtt,
         )
         running.write(self.settings.data, here)
         self.stack.callback(running.remove, self.settings.data)
@@ -303,7 +337,7 @@ class LocalPlace:
         return {
             "signs": [asdict(sign) for sign in self.watch.all()],
             "audited": self.auditor.looks,
-            "kiosks": self.kiosks.connected(),
+            "kiosks": None if self.attached else self.kiosks.connected(),
             "clockOffMs": self.clock.off_ms,
             "slack": "simulator" if self.simulated else way_of(self.settings),
         }
@@ -350,7 +384,7 @@ class LocalPlace:
         names = self.names
         return Addresses(
             http=names["STAFFCALL_HTTP_PORT"],
-            websocket=names["STAFFCALL_WS_PORT"],
-            mqtt=names["STAFFCALL_MQTT_PORT"],
+            websocket=names.get("STAFFCALL_WS_PORT", ""),
+            mqtt=self.attached.broker.address if self.attached else names["STAFFCALL_MQTT_PORT"],
             aws=names["STAFFCALL_AWS_PORT"],
         )

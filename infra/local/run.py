@@ -81,7 +81,7 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
     Raises:
         SettingsError: as :func:`run`.
     """
-    refuse_broker(settings)
+    check_broker(settings)
     tls = tls_of(settings)
     folder = settings.data / "demo" if demo else settings.data
     opened = tokens(replace(settings, data=folder))
@@ -103,11 +103,17 @@ def _warn_of_short_ones(settings: Settings) -> None:
         log.warning("%s: fewer than %d characters can be guessed; take more", variable, SHORT)
 
 
-def refuse_broker(settings: Settings) -> None:
-    """Raise SettingsError, if an external broker is asked for."""
-    if settings.mqtt_url:
+def check_broker(settings: Settings) -> None:
+    """Raise SettingsError, if an external broker is set, and what it needs is not, or what only the gateway has is."""
+    if settings.mqtt_url and not settings.ws_url:
         raise SettingsError(
-            "STAFFCALL_MQTT_URL: an external broker cannot be attached yet; unset it to use the embedded gateway"
+            "STAFFCALL_WS_URL: expected where kiosks find the WebSocket listener of the broker in STAFFCALL_MQTT_URL, "
+            "such as ws://your.host:9001/mqtt, got nothing"
+        )
+    if settings.mqtt_url and (settings.mqtt_user or settings.mqtt_tls):
+        raise SettingsError(
+            "STAFFCALL_MQTT_URL: expected no STAFFCALL_MQTT_USER and no STAFFCALL_MQTT_TLS beside it: they are the embedded "
+            "gateway's; our login at the broker is in the URL"
         )
 
 

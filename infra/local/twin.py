@@ -8,7 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flask import Flask
 
@@ -20,6 +20,9 @@ from infra.local.service import OnChange, ShadowService
 from infra.local.store import Store
 from infra.local.things import Registry
 from shadows.errors import Rejected
+
+if TYPE_CHECKING:
+    from infra.local.attached import Attached
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -76,6 +79,8 @@ class Twin:
         hear: takes what the shadow service announces, on the writer's thread: it must wait for nothing.
         on_change: as for the shadow service.
         guests: as for the gateway.
+        attached: a client of an external broker, in the place of the gateway. What that kept for us comes at once, so
+            AWS's rates are not kept then.
     """
 
     def __init__(
@@ -91,11 +96,16 @@ class Twin:
         hear: Callable[[Sequence[tuple[str, bytes]]], None] = _nothing,
         on_change: OnChange | None = None,
         guests: Guests | None = None,
+        attached: "Attached | None" = None,
     ) -> None:
+        throttle = throttle and attached is None
         self.store, self._loop, self._stack, self._hear = store, loop, stack, hear
         store.run(lambda db: db.execute(retained.TABLE))
-        self.gateway = Gateway(clock=wall_ms, throttle=throttle, off=off, users=users, guests=guests)
-        self.gateway.keep(store.run(lambda db: retained.all_of(db, wall_ms())))
+        self.gateway = attached or Gateway(
+            clock=wall_ms, throttle=throttle, off=off, users=users, guests=guests
+        )
+        if isinstance(self.gateway, Gateway):
+            self.gateway.keep(store.run(lambda db: retained.all_of(db, wall_ms())))
         self.service = ShadowService(
             store, clock=clock, announce=self._announced, throttle=throttle, off=off, on_change=on_change
         )
@@ -123,8 +133,8 @@ class Twin:
         Devices come by ``tcp``, for which nothing but a login is asked, and by ``tls``, each with its certificate.
         """
         gateway = self.gateway
-        for topic_filter in SHADOW_FILTERS:
-            gateway.hook(topic_filter, self._asked)
+        assert isinstance(gateway, Gateway)
+        self._hook()
         gateway.hook("#", self._retained, retained=True)
         if tcp:
             self._loop.call(gateway.listen_tcp(tcp))
@@ -132,6 +142,16 @@ class Twin:
             self._loop.call(gateway.listen_tls(*tls))
         self._loop.call(gateway.listen_websocket(websocket, devices=not kiosks))
         self._stack.callback(lambda: self._loop.call(gateway.close()))
+
+    def attach(self, attached: "Attached") -> None:
+        """Go to the external broker that all clients are at, whether it is there or not."""
+        self._hook()
+        attached.start()
+        self._stack.callback(lambda: self._loop.call(attached.close()))
+
+    def _hook(self) -> None:
+        for topic_filter in SHADOW_FILTERS:
+            self.gateway.hook(topic_filter, self._asked)
 
     # --- The wires
 
@@ -155,7 +175,7 @@ class Twin:
 
     async def _publish(self, message: Message) -> None:
         self.gateway.publish([message])
-        if message.retain:
+        if message.retain and isinstance(self.gateway, Gateway):
             await asyncio.wrap_future(self._written(message.topic))
 
     def _written(self, topic: str) -> "Future[None]":

@@ -75,6 +75,8 @@ class TcpDoor(asyncio.Protocol):
         self._entrance.inside.remove(self)
         self._gone.set_result(None)
         self._connection.lost()
+        # It knows us, too: a circle that nobody cuts is memory until the garbage collector looks at the oldest objects.
+        del self._connection
 
     # What the connection calls
 
@@ -107,7 +109,8 @@ class TcpDoor(asyncio.Protocol):
 
     async def shut_down(self) -> None:
         """End the connection, and wait until its socket is closed."""
-        self._connection.shut_down()
+        if not self._gone.done():
+            self._connection.shut_down()
         await self._gone
 
 
