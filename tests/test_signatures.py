@@ -290,6 +290,8 @@ LOOKED_AT = {
     "name.lower() == 'x-slack-signature'",
     "'clientToken' in request",
     "digest == self.digest",  # of an event, in a shadow that anybody may read
+    "connack.reason_code in (mqtt5.ConnectReasonCode.BAD_USERNAME_OR_PASSWORD, "
+    "mqtt5.ConnectReasonCode.NOT_AUTHORIZED)",  # a broker's word for it
     "bool(read.get('mqtt_user')) != bool(read.get('mqtt_password'))",
     "BUTTON_TOKEN not in {**there, **wanted}",
     "simulated in self.settings.slack_webhook_url",  # both are ours
