@@ -62,7 +62,8 @@ LEGAL: Final[Mapping[tuple[str, str], frozenset[str]]] = {
     ("idle", "running"): frozenset(("ok",)),  # of a volunteer
     ("idle", "away"): frozenset(("away",)),
     ("calling", "running"): frozenset(("ok",)),
-    ("calling", "idle"): frozenset(("no", "done", "cancel", "missed", "expired")),
+    # A press or a hand-over, where somebody else got the same call in that very moment.
+    ("calling", "idle"): frozenset(("no", "done", "cancel", "missed", "expired", "press", "handover")),
     ("calling", "away"): frozenset(("away",)),
     ("running", "idle"): frozenset(("no", "done", "cancel", "ended", "expired")),
     ("running", "away"): frozenset(("away",)),

@@ -38,9 +38,11 @@ BACKUPS: Final = {"hana": "sora", "sora": "riku", "riku": "hana", "lone": ""}
 BOOTHS: Final = ("main", "hall", "cafe", "desk")
 LEGAL: Final = {
     ("idle", "calling"): {"press", "handover"},
+    ("idle", "running"): {"ok"},  # of a volunteer
     ("idle", "away"): {"away"},
     ("calling", "running"): {"ok"},
-    ("calling", "idle"): {"no", "done", "cancel", "missed", "expired"},
+    # A press or a hand-over, where somebody else got the same call in that very moment.
+    ("calling", "idle"): {"no", "done", "cancel", "missed", "expired", "press", "handover"},
     ("calling", "away"): {"away"},
     ("running", "idle"): {"no", "done", "cancel", "ended", "expired"},
     ("running", "away"): {"away"},
