@@ -561,8 +561,8 @@ def test_hundreds_of_calls_raise_no_alarm_and_a_slack_that_is_away_neither(
             presses += busy(shop, names, dice, time.monotonic() + 5)
         slack.always()
         looked(here, here.auditor.looks + auditor.LOOKS + 1)
-        assert presses > 20
-        assert len(slack.texts) > 5
+        assert presses > 200
+        assert len(slack.texts) > 20
         assert (here.auditor.total, here.auditor.troubles()) == (0, [])
     with Shop(tmp_path / "data", slack, **times) as shop:  # and after a restart in the middle of it
         looked(made[-1], auditor.LOOKS + 2)
