@@ -461,6 +461,7 @@ def test_once_it_is_mended_what_slack_refused_is_told_without_a_restart(
         shop.slack_fails = None
         until(lambda: shop.kinds() == ["press"], "the second")
         until(lambda: not shop.has_delta(hana), "the report")
+    assert shop.kinds() == ["press"], "and only once"
 
 
 def test_what_may_pass_is_tried_again_soon(shop: Shop, tries: Tries) -> None:
@@ -470,3 +471,4 @@ def test_what_may_pass_is_tried_again_soon(shop: Shop, tries: Tries) -> None:
     with delivering(shop) as made:
         made.wake(hana)
         until(lambda: len(tries.of) == 2, "the second try", 20)
+    assert shop.has_delta(hana), "what Slack did not take is not reported as told"
