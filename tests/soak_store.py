@@ -346,8 +346,10 @@ class Judge:
             update = new[version]
             request = UpdateRequest(state=update.state, version=update.named)
             before = apply(before, request, update.at)
-        said = [document and document.text for document in (found, before)]
-        _check(before == found, f"{thing} is {said[0]} on the disk, and should be {said[1]}")
+        _check(
+            _meaning(found) == _meaning(before),
+            f"{thing} is {found and found.text} on the disk, and should be {before and before.text}",
+        )
         self._figures.counts["committed, and not answered"] += len(doubtful)
         made |= new
         for each in updates:
@@ -386,6 +388,11 @@ def _check(right: bool, otherwise: str) -> None:
         raise Wrong(otherwise)
 
 
+def _meaning(document: Document | None) -> object:
+    """All that it says, whatever the order of its keys: of two that nobody answered either may have been first."""
+    return document and (document.state, document.metadata, document.version)
+
+
 def _is_in(update: Update, found: Document) -> bool:
     """Whether this one, the last of its client, is on the disk; its keys in both sections are of one update."""
     mine = [found.state.get(section, {}).get(update.client, {}) for section in ("desired", "reported")]
@@ -419,7 +426,7 @@ def _placed(
 
 def read(file: Path) -> dict[str, Document]:
     """The documents in a file, which has to be whole; it is left as it is."""
-    if not file.exists():  # it died before it had made it
+    if not file.exists() or file.with_name(f"{file.name}-journal").exists():  # it died before it had made it
         return {}
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
         (health,) = db.execute("PRAGMA integrity_check").fetchone()

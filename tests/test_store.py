@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,23 @@ def test_a_damaged_file_is_found_at_the_start(tmp_path: Path) -> None:
     path.write_bytes(whole[:8192] + b"\xff" * 40_000 + whole[48_192:])
     with pytest.raises(StoreError, match="cannot be used"):
         Store(path)
+
+
+def test_a_death_before_there_was_a_log_is_undone_at_the_start(tmp_path: Path) -> None:
+    """A new file has a rollback journal until it is told to keep a log; who dies just then leaves it behind."""
+    path, half = tmp_path / "store.sqlite", tmp_path / "half"
+    with closing(sqlite3.connect(half, isolation_level=None)) as db:
+        db.execute("CREATE TABLE seen (n INTEGER PRIMARY KEY, body BLOB)")
+        put(1)(db)
+        db.execute("PRAGMA cache_size=1")  # so that pages reach the file before the transaction ends
+        db.execute("BEGIN")
+        for n in range(2, 100):
+            put(n, 3000)(db)
+        for part in ("", "-journal"):
+            shutil.copy(f"{half}{part}", f"{path}{part}")
+        db.execute("ROLLBACK")
+    with closing(Store(path)) as store:
+        assert store.run(lambda db: db.execute("SELECT n FROM seen").fetchall()) == [(1,)]
 
 
 # --- kill -9

@@ -6,14 +6,13 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from infra.checks import Roster
 from infra.local.service import LocalShadows, ShadowService
 from infra.local.signs import Sign
-from infra.local.store import Store
+from infra.local.store import Store, damage_in
 from infra.local.things import LocalThings, Registry
 from infra.local.watch import FREE_SPACE, LEAST_FREE
 from infra.settings import TOKENS_FILE
@@ -139,14 +138,13 @@ def _writable(folder: Path) -> Finding:
 
 def _whole(database: Path) -> Finding:
     try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as db:
-            (health,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        damage = damage_in(database)
     except sqlite3.Error as error:
-        health = str(error)
-    if health == "ok":
+        damage = str(error)
+    if not damage:
         return right("disk", "The database is whole")
     return _disk(
-        f"The database is damaged: {health}", "Stop `staffcall run`, and put back a copy that is whole."
+        f"The database is damaged: {damage}", "Stop `staffcall run`, and put back a copy that is whole."
     )
 
 

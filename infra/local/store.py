@@ -268,14 +268,26 @@ def damage_in(path: Path) -> str:
     """
     if not path.exists() or not path.stat().st_size:
         return ""
-    with closing(read_only(path)) as db:
-        try:
-            (health,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        except sqlite3.Error as error:
-            if damage := damage_of(error):
-                return damage
+    try:
+        health = _health(path)
+    except sqlite3.Error as error:
+        if damage := damage_of(error):
+            return damage
+        raise
+    return "" if health == "ok" else health.replace("\n", " ")
+
+
+def _health(path: Path) -> str:
+    try:
+        with closing(read_only(path)) as db:
+            return str(*db.execute("PRAGMA quick_check(1)").fetchone())
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
             raise
-    return "" if health == "ok" else str(health).replace("\n", " ")
+    # A death in the first moments of a new file, which has no log yet: what was half written has to be undone.
+    with closing(sqlite3.connect(path, timeout=LOCK_WAIT_S)) as db:
+        db.execute("SELECT 1 FROM sqlite_schema").fetchone()
+    return _health(path)
 
 
 def read_only(path: Path) -> sqlite3.Connection:
