@@ -17,6 +17,7 @@ from shadows.staff import (
     Key,
     Staff,
     StaffState,
+    Taker,
     changes,
     handed_on,
     next_waiting,
@@ -166,7 +167,7 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
         # Who has taken the press has it, also if somebody wrote here in between.
         taken = passed if event.call and passed else _passed_on(place, thing, staff, event)
         passed = taken
-        after = step(staff, event, now, taken.thing if taken else "")
+        after = step(staff, event, now, _taker(taken, event))
         outcome = taken if taken and event.call else _outcome(thing, staff, after, event)
         return changes(staff, after), (outcome, bool(after.waiting))
 
@@ -275,7 +276,7 @@ def take_next(place: Place, thing: str) -> None:
             return {}, False
         rest = without_oldest(staff)
         taken = _passed_on(place, thing, rest, event)
-        return changes(staff, step(rest, event, now, taken.thing if taken else "")), True
+        return changes(staff, step(rest, event, now, _taker(taken, event))), True
 
     while rewrite(place, thing, decide):  # somebody who is away passes all of them on
         pass
@@ -285,10 +286,15 @@ def _pause(attempt: int) -> None:
     time.sleep(random.uniform(0, min(0.1, 0.002 * 2**attempt)))  # noqa: S311 - spreads writers, hides nothing
 
 
+def _taker(taken: Outcome | None, event: Event) -> Taker | None:
+    if taken is None:
+        return None
+    has_it = event.call and taken.call.booth == event.call.booth and not taken.call.end
+    return Taker(thing=taken.thing, call=taken.call.id if has_it else "")
+
+
 def _outcome(thing: str, before: Staff, after: Staff, event: Event, *, repeat: bool = False) -> Outcome:
-    call, booth = after.call, event.call.booth if event.call else after.call.booth
-    if not after.has_call_of(booth):
-        call = next((each for each in after.waiting if each.booth == booth), call)
+    call = after.call_of(event.call.booth if event.call else after.call.booth) or after.call
     changed = (after.asked, after.waiting) != (before.asked, before.waiting)
     return Outcome(
         thing=thing, before=before.state, state=after.state, call=call, repeat=repeat, changed=changed
@@ -310,12 +316,14 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
     if call is None:
         return None
     # A press keeps its own key on its way, so that it is known again at whichever person it reaches.
-    key = event.key if event.call and event.key else Key(door="handover", sender=thing, id=call.id)
+    key = event.key if event.call and event.key else Key.of_handover(thing, call.id)
     found = [(each, key.in_(each[1].seen, place.clock())) for each in _backups(place, thing, call.tried)]
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
     for (backup, other), has_it in sorted(found, key=lambda each: not each[1]):
         if has_it:
-            _yield(place, [each for (each, _), _ in found], call.booth, backup)
+            has = other.call_of(call.booth)
+            taker = Taker(thing=backup, call=has.id if has else "")
+            _yield(place, [each for (each, _), _ in found], call.booth, taker)
         unfree = staff.state in BUSY and event.call and not _free(other, call)
         if not has_it and (other.state is StaffState.AWAY or unfree):
             continue
@@ -327,14 +335,14 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
     return None
 
 
-def _yield(place: Place, others: Iterable[str], booth: str, to: str) -> None:
-    """Have those through whom a call came to ``to`` keep none of it: a crash may have come before that was written."""
+def _yield(place: Place, others: Iterable[str], booth: str, taker: Taker) -> None:
+    """Have those through whom a call came to its taker keep none of it: a crash may have come before that was written."""
 
     def decide(staff: Staff) -> tuple[JsonObject, None]:
-        return changes(staff, yielded(staff, booth, to, CallEvent.HANDOVER, place.clock())), None
+        return changes(staff, yielded(staff, booth, taker, CallEvent.HANDOVER, place.clock())), None
 
     for other in others:
-        if other == to:
+        if other == taker.thing:
             break
         rewrite(place, other, decide)
 

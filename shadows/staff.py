@@ -229,6 +229,11 @@ class Key:
         joined = "\x00".join((self.door, self.sender, self.id))
         return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
+    @classmethod
+    def of_handover(cls, thing: str, call: str) -> Self:
+        """Of what ``thing`` hands on when they cannot take a call, by its id."""
+        return cls(door="handover", sender=thing, id=call)
+
     def in_(self, seen: tuple[str, ...], now: int) -> bool:
         """Whether this event is among those that a shadow took (``<ms>:<digest>``)."""
         return any(
@@ -236,6 +241,19 @@ class Key:
             for at, _, digest in (entry.partition(":") for entry in seen)
             if at.isdecimal()
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taker:
+    """Who took a call that was passed on.
+
+    Attributes:
+        thing: who.
+        call: the id of the call as they have it; "" if they have none of that booth any more.
+    """
+
+    thing: str
+    call: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,6 +342,12 @@ class Staff:
     def has_call_of(self, booth: str) -> bool:
         """Whether this person is called to, or on the way to, that booth."""
         return self.state in BUSY and self.call.booth == booth
+
+    def call_of(self, booth: str) -> Call | None:
+        """The call of that booth that this person has, or that waits for them; None if there is none."""
+        if self.has_call_of(booth):
+            return self.call
+        return next((each for each in self.waiting if each.booth == booth), None)
 
 
 def shifted(staff: Staff, by: int) -> Staff:
@@ -432,14 +456,14 @@ def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
     return handed_on(staff.call, thing)
 
 
-def step(staff: Staff, event: Event, now: int, to: str = "") -> Staff:
+def step(staff: Staff, event: Event, now: int, taker: Taker | None = None) -> Staff:
     """What the shadow says after an event.
 
     Args:
         staff: before.
         event: what happened; one that means nothing now is remembered, and changes nothing else.
         now: milliseconds since 1970.
-        to: who took the call that this event passed on; "" if nobody did.
+        taker: who took the call that this event passed on; None if nobody did.
 
     Raises:
         Rejected: 429, if as many booths as can be kept wait for this person already.
@@ -448,7 +472,7 @@ def step(staff: Staff, event: Event, now: int, to: str = "") -> Staff:
         event.kind is _E.VOLUNTEER and staff.state is not _I
     ):  # they were called themselves meanwhile: it is their answer
         event = replace(event, kind=_E.OK, call=None)
-    after = _arrived(staff, event, now, to) if event.call else _moved(staff, event, now, to)
+    after = _arrived(staff, event, now, taker) if event.call else _moved(staff, event, now, taker)
     if event.key is None:
         return after
     return replace(after, seen=(*staff.seen, f"{now}:{event.key.digest}")[-SEEN_KEPT:])
@@ -462,7 +486,7 @@ def _is_about(event: Event, staff: Staff) -> bool:
     return event.about is None or event.about == (staff.call.id, staff.asked.since)
 
 
-def _moved(staff: Staff, event: Event, now: int, to: str) -> Staff:
+def _moved(staff: Staff, event: Event, now: int, taker: Taker | None) -> Staff:
     """An answer, a timer: the person's own call moves on or ends."""
     if event.kind is _E.REMIND:
         return _reminded(staff, event)
@@ -476,7 +500,7 @@ def _moved(staff: Staff, event: Event, now: int, to: str) -> Staff:
     call = staff.call
     if staff.state in BUSY:  # going away from idle, or coming back, says nothing about the last call
         note = event.note if event.kind is _E.OK else call.note
-        call = replace(call, end=end, to=to, note=note, reminded=False)
+        call = replace(call, end=end, to=taker.thing if taker else "", note=note, reminded=False)
     return _asked(staff, state, event.kind, call, now)
 
 
@@ -487,14 +511,14 @@ def _reminded(staff: Staff, event: Event) -> Staff:
     return replace(staff, asked=replace(staff.asked, call=replace(staff.call, reminded=True)))
 
 
-def _arrived(staff: Staff, event: Event, now: int, to: str) -> Staff:
+def _arrived(staff: Staff, event: Event, now: int, taker: Taker | None) -> Staff:
     """A press, a hand-over, a volunteer: a call comes to this person."""
     call, staff = event.call or Call(), brought_back(staff, now)
     if event.kind is _E.VOLUNTEER:
         taken = replace(_joined(staff, call), note=event.note)
         return _asked(_not_waiting(staff, call.booth), _R, _E.OK, taken, now)
-    if to:
-        return yielded(staff, call.booth, to, event.kind, now)
+    if taker:
+        return yielded(staff, call.booth, taker, event.kind, now)
     if staff.has_call_of(call.booth):
         return replace(staff, asked=replace(staff.asked, call=_more(staff.call, call)))
     if staff.state is _I:
@@ -505,16 +529,30 @@ def _arrived(staff: Staff, event: Event, now: int, to: str) -> Staff:
     return replace(staff, waiting=_queued(staff.waiting, call))
 
 
-def yielded(staff: Staff, booth: str, to: str, why: CallEvent, now: int) -> Staff:
-    """The same person, now that ``to`` has the call of a booth: it waits here no more, nor are they called for it.
+def yielded(staff: Staff, booth: str, taker: Taker, why: CallEvent, now: int) -> Staff:
+    """The same person, now that somebody took the call of a booth: it waits here no more, nor are they called for it.
 
-    Only if ``to`` was asked before them, it has been passed back: then it is theirs.
+    Only what the taker has passed back meanwhile is theirs.
     """
-    kept = tuple(each for each in staff.waiting if each.booth != booth or to in each.tried)
+    kept = tuple(each for each in staff.waiting if each.booth != booth or _passed_back(staff, each, taker))
     after = replace(staff, waiting=kept)
-    if staff.state is not _C or staff.call.booth != booth or to in staff.call.tried:
+    if staff.state is not _C or staff.call.booth != booth or _passed_back(staff, staff.call, taker):
         return after
-    return _asked(after, _I, why, replace(staff.call, end=End.UNAVAILABLE, to=to, reminded=False), now)
+    return _asked(
+        after, _I, why, replace(staff.call, end=End.UNAVAILABLE, to=taker.thing, reminded=False), now
+    )
+
+
+def _passed_back(staff: Staff, call: Call, taker: Taker) -> bool:
+    """Whether a call came here from its taker, or from who had it after them.
+
+    That they were asked before does not say so while they have it: they may have refused an earlier call of the
+    booth in this very moment, and then have taken this one.
+    """
+    if taker.thing not in call.tried:
+        return False
+    givers = call.tried[call.tried.index(taker.thing) :]
+    return not taker.call or any(Key.of_handover(each, taker.call).in_(staff.seen, 0) for each in givers)
 
 
 def _not_waiting(staff: Staff, booth: str) -> Staff:

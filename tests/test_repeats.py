@@ -557,6 +557,19 @@ def test_a_call_that_comes_back_while_it_is_passed_on_is_not_lost(side: Side) ->
     assert held(side) == {"hana": ["main", "hall"]}
 
 
+def test_who_refuses_while_a_call_is_passed_on_to_them_has_it_alone(side: Side) -> None:
+    """Sora says "no" to the call of a press, and hers joins the one that waits for Hana; then the press calls her."""
+    say(side, "sora", "away")
+    say(side, "riku", "away")
+    press(side, "hana", "main")
+    press(side, "hana", "hall")
+    say(side, "sora", "back")
+    press(side, "sora", "hall")
+    with side.shadows.nth(1, lambda: say(side, "sora", "no")):
+        press(side, "riku", "hall")  # by way of Hana, who is busy, to Sora
+    assert held(side) == {"hana": ["main"], "sora": ["hall"]}
+
+
 def test_a_press_for_a_call_that_waits_moves_that_call(side: Side) -> None:
     say(side, "sora", "away")
     say(side, "riku", "away")

@@ -20,6 +20,7 @@ from shadows.staff import (
     Key,
     Staff,
     StaffState,
+    Taker,
     answered,
     changes,
     newcomer,
@@ -31,6 +32,7 @@ from shadows.staff import (
 
 NOW = 1_793_235_600_123
 KEY = Key(door="test", sender="demo", id="1")
+SORA = Taker(thing="staff-sora", call="Y")
 CALL = Call(id="X", booth="main", at=NOW - 5000, count=1)
 
 
@@ -121,7 +123,7 @@ def test_a_press_of_another_booth_waits_if_nobody_takes_it(state: StaffState, ki
     before, other = person(state), Call(id="Y", booth="hall", at=NOW, count=1)
     event = Event(kind=kind, key=KEY, call=other)
     assert passes_on(before, event, "staff-hana") == other
-    taken = step(before, event, NOW, "staff-sora")
+    taken = step(before, event, NOW, SORA)
     assert (taken.asked, taken.waiting) == (before.asked, ())
     kept = step(before, event, NOW)
     assert (kept.asked, kept.waiting) == (before.asked, (other,))
@@ -140,7 +142,7 @@ def test_a_press_while_away_is_written_as_unavailable_if_nobody_takes_it() -> No
     before, new = person(StaffState.AWAY), Call(id="Y", booth="main", at=NOW, count=1)
     event = Event(kind=CallEvent.PRESS, key=KEY, call=new)
     assert passes_on(before, event, "staff-hana") == replace(new, tried=("staff-hana",))
-    assert step(before, event, NOW, "staff-sora").asked == before.asked
+    assert step(before, event, NOW, SORA).asked == before.asked
     after = step(before, event, NOW)
     assert (after.state, after.call) == (StaffState.AWAY, replace(new, end=End.UNAVAILABLE))
     assert after.nobody_left
