@@ -59,7 +59,7 @@ soak: .venv/.dev
 	$(BIN)/python -c "import tests.soak_crash as soak; soak.main()" $(SOAK)
 	$(BIN)/python -c "import tests.soak_store as soak; soak.main()" $(SOAK_STORE)
 	$(BIN)/python -c "import tests.soak_hostile as soak; soak.main()" $(SOAK_HOSTILE)
-	$(BIN)/python -m pytest tests/test_repeats.py --hypothesis-profile=soak --timeout=0
+	$(BIN)/python -m pytest tests/test_repeats.py tests/test_at_once.py --hypothesis-profile=soak --timeout=0
 
 check: .venv/.dev spa/node_modules
 	$(BIN)/ruff format --check .

@@ -318,13 +318,14 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
     # A press keeps its own key on its way, so that it is known again at whichever person it reaches.
     key = event.key if event.call and event.key else Key.of_handover(thing, call.id)
     found = [(each, key.in_(each[1].seen, place.clock())) for each in _backups(place, thing, call.tried)]
+    only_the_free = event.call is not None and staff.state in BUSY
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
     for (backup, other), has_it in sorted(found, key=lambda each: not each[1]):
-        if has_it:
+        if has_it and not only_the_free:  # it may have come by way of who had no time either
             has = other.call_of(call.booth)
             taker = Taker(thing=backup, call=has.id if has else "")
             _yield(place, [each for (each, _), _ in found], call.booth, taker)
-        unfree = staff.state in BUSY and event.call and not _free(other, call)
+        unfree = only_the_free and not _free(other, call)
         if not has_it and (other.state is StaffState.AWAY or unfree):
             continue
         try:
