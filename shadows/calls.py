@@ -212,9 +212,20 @@ def volunteer(place: Place, thing: str, key: Key, note: str = "") -> Outcome | N
 def _one_goes(place: Place, owner: str, thing: str, staff: Staff) -> str:
     """Write down who goes; a volunteer who came second is free again. The answer is who goes."""
     goes = _gives_way(place, owner, staff.call.id, thing)
-    if goes != thing:
-        record(place, thing, Event(kind=CallEvent.DONE, about=(staff.call.id, staff.asked.since)))
+    if goes == thing or not _is_running(
+        place, goes, staff.call.id
+    ):  # a call may have come here by way of them
+        return thing
+    record(place, thing, Event(kind=CallEvent.DONE, about=(staff.call.id, staff.asked.since)))
     return goes
+
+
+def _is_running(place: Place, thing: str, call: str) -> bool:
+    try:
+        staff = read(place, thing)
+    except Rejected:  # removed meanwhile
+        return False
+    return staff.state is StaffState.RUNNING and staff.call.id == call
 
 
 def _left(place: Place) -> tuple[str, Call] | None:
