@@ -14,6 +14,7 @@ NOTE_LENGTH: Final = 140
 MOST_MINUTES: Final = 60  # who says more does not say when they are there
 
 _TOKEN: Final = re.compile(r"<[^<>]*>")  # a mention, a channel, a link: what a person typed has &lt; there
+_CALLS: Final = re.compile(r"<[@!]")
 _EMOJI: Final = re.compile(r":(?:[+-]1|[a-z_][a-z0-9_'+-]*)(?:::skin-tone-[2-6])?:")
 _HIDDEN: Final = "\0"  # stands where a token stood: neither a letter nor a space
 _KATAKANA: Final = {code: code - 0x60 for code in range(0x30A1, 0x30F7)}
@@ -69,6 +70,14 @@ def starts_like_an_answer(text: str) -> bool:
     """Whether a text starts with one of our words, whatever comes then."""
     folded = _folded(_started(text))
     return any(pattern.match(folded) for pattern in (_UNSURE, _OPENING))
+
+
+def for_the_visitor(text: str) -> str:
+    """A text as it may stand on the screen at the booth; "" if it calls somebody, asks something or says nothing."""
+    if _CALLS.search(text):
+        return ""
+    note = _note(_plain(text).replace(_HIDDEN, " "))
+    return "" if _ASKS.search(_folded(note)) else note
 
 
 def minutes(note: str) -> int:

@@ -236,21 +236,19 @@ def test_every_language_has_a_word_for_each_answer_and_for_a_minute(language: st
     assert all([*vocabulary.answers.values(), vocabulary.minutes, vocabulary.doubts])
 
 
-@pytest.mark.parametrize("word", sorted(WORDS[OK]))
 @pytest.mark.parametrize(
     "negation", ["nicht", "not", "pas", "no", "ません", "不行", "안 돼요", "?", "吗", "嗎?", "？"]
 )
-def test_no_ok_outlives_a_negation_or_a_question_mark(word: str, negation: str) -> None:
-    for text in (f"{word} {negation}", f"{word}{negation}", f"{word}... {negation}!"):
-        heard = hear(text)
-        assert heard is None or heard.event is None, text
+def test_no_ok_outlives_a_negation_or_a_question_mark(negation: str) -> None:
+    texts = [f"{word}{gap}{negation}" for word in WORDS[OK] for gap in (" ", "", "... ", ", ")]
+    heard = {text: hear(text) for text in texts}
+    assert {text: said for text, said in heard.items() if said and said.event} == {}
 
 
-@pytest.mark.parametrize("word", sorted(WORDS[OK]))
 @pytest.mark.parametrize("negation", ["nicht", "not", "pas", "ne", "it is not", "不", "안"])
-def test_no_ok_comes_after_a_negation(word: str, negation: str) -> None:
-    heard = hear(f"{negation} {word}")
-    assert heard is None or heard.event is None
+def test_no_ok_comes_after_a_negation(negation: str) -> None:
+    heard = {word: hear(f"{negation} {word}") for word in WORDS[OK]}
+    assert {word: said for word, said in heard.items() if said and said.event} == {}
 
 
 @pytest.mark.parametrize(
