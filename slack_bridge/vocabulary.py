@@ -88,7 +88,7 @@ EN: Final = Vocabulary(
     away=("away", "afk", "i'm away", "i am away", "on a break"),
     back=("back", "i'm back", "i am back"),
     yes=("yes", "yep", "yeah", "sure"),
-    unsure=("on my way home", "on my way out", "on my way back", "omw home", "brb"),
+    unsure=("brb",),
     doubts=(
         *("not", "never", "cannot", "cant", "wont", "dont", "unable", "nobody", "none", "unless", "maybe"),
         *("perhaps", "later", "tomorrow", "if", "someone", "somebody", "anyone", "anybody", "instead"),

@@ -45,11 +45,8 @@ def hear(text: str) -> Heard | None:
     """
     plain = _started(text)
     folded = _folded(plain)
-    unsure = _UNSURE.match(folded)
     for event, pattern in _STARTS.items():
         if found := pattern.match(folded):
-            if unsure and unsure.end() > found.end():  # "on my way home"
-                return Heard()
             word, rest = found["word"], folded[found.end() :]
             if not _is_sure(event, word, rest):
                 return Heard()
@@ -57,7 +54,7 @@ def hear(text: str) -> Heard | None:
             return Heard(event=event, note=note)
     if (found := _PROMISE.match(folded)) and _is_sure(CallEvent.OK, "", folded[found.end() :]):
         return Heard(event=CallEvent.OK, note=_note(plain))
-    return Heard() if unsure or _ANYWHERE.search(folded) else None
+    return Heard() if _UNSURE.match(folded) or _ANYWHERE.search(folded) else None
 
 
 def may_answer(text: str) -> bool:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from shadows.calls import read, record
+from shadows.calls import Outcome, Place, read, record
 from shadows.reset import Alarm, restamp, ring
-from shadows.staff import LATE_MS, LONGEST_MS, CallEvent, End, StaffState, answered
+from shadows.staff import LATE_MS, LONGEST_MS, CallEvent, End, Event, StaffState, answered
 from slack_bridge.answer import answer
 from slack_bridge.phrases import phrases
 from slack_bridge.reply import Reply
@@ -174,6 +174,22 @@ def test_a_note_that_comes_when_the_call_is_over_answers_no_other_one(shop: Shop
     assert read(shop.place, hana).asked == before.asked
 
 
+def test_a_note_in_the_very_moment_of_the_next_call_does_not_answer_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hana, thread = on_the_way(shop)
+
+    def called_again(place: Place, thing: str, event: Event) -> Outcome:
+        shop.says(hana, CallEvent.DONE)
+        shop.press(hana)
+        return record(place, thing, event)
+
+    monkeypatch.setattr("slack_bridge.answer.record", called_again)
+    assert says(shop, "at the lift", thread=thread) == ""
+    staff = read(shop.place, hana)
+    assert (staff.state, staff.call.note) == (StaffState.CALLING, "")
+
+
 def test_a_thread_of_an_older_call_is_chatter(shop: Shop) -> None:
     hana, thread = on_the_way(shop)
     says(shop, "done")
@@ -253,15 +269,18 @@ def test_an_alarm_that_rings_before_a_new_promise_is_set_anew(shop: Shop) -> Non
     assert read(shop.place, hana).state is StaffState.RUNNING
 
 
-def test_nobody_is_on_the_way_for_longer_than_two_hours(shop: Shop) -> None:
+def test_nobody_promises_more_than_two_hours_in_all(shop: Shop) -> None:
     hana, _ = on_the_way(shop, "ok, 60 min")
     started = shop.now
+    promised = [60]
     for _ in range(3):
         shop.now += 50 * MINUTE
-        shop.sweep()
         says(shop, "ok, 60 min")
-    assert read(shop.place, hana).state is StaffState.IDLE
-    assert shop.now - started > LONGEST_MS
+        promised.append((read(shop.place, hana).call.promised - started) // MINUTE)
+    assert promised == [60, 110, 110, 110]
+    shop.now = started + 110 * MINUTE + LATE_MS
+    shop.sweep()
+    assert read(shop.place, hana).call.end is End.ENDED
 
 
 def test_a_promise_that_somebody_wrote_into_a_shadow_keeps_no_tile_for_ever(shop: Shop) -> None:
@@ -271,6 +290,11 @@ def test_a_promise_that_somebody_wrote_into_a_shadow_keeps_no_tile_for_ever(shop
     shop.now += LONGEST_MS + LATE_MS
     shop.sweep()
     assert read(shop.place, hana).state is StaffState.IDLE
+    shop.press(hana)
+    shop.shadows.update(hana, desired={"call": {"promised": shop.now + LONGEST_MS}})
+    shop.now += 180_001
+    shop.sweep()
+    assert read(shop.place, hana).call.end is End.MISSED
 
 
 def test_a_clock_that_was_set_takes_the_promise_along(shop: Shop) -> None:
