@@ -12,7 +12,7 @@ from shadows import registry
 from shadows.calls import Place
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.registry import Booth, Button, Person
-from shadows.routes import flaws
+from shadows.routes import flaws, unmentioned
 from shadows.trouble import Trouble
 from slack_bridge import check
 from slack_bridge.check import Asker, Member
@@ -136,10 +136,20 @@ def _setting(detail: str, fix: str) -> Trouble:
     return Trouble(what="settings", detail=detail, fix=fix)
 
 
+def bot_asker(settings: Settings) -> Asker:
+    """Asks Slack with the bot's token."""
+    return Asker(web_client(settings.slack_api_url, settings.slack_bot_token))
+
+
 def of_clock(settings: Settings) -> Iterator[Finding]:
     """Whether this machine and Slack agree about the time, if there is a Slack."""
     if way_of(settings):
         yield from check.of_clock(Asker(web_client(settings.slack_api_url)))
+
+
+def of_mapping(people: Iterable[Person]) -> Iterator[Finding]:
+    """Whether everybody has a Slack id."""
+    yield from map(wrong, unmentioned(people))
 
 
 def of_slack(settings: Settings, people: Iterable[Person], *, post: bool) -> Iterator[Finding]:
@@ -153,7 +163,7 @@ def of_slack(settings: Settings, people: Iterable[Person], *, post: bool) -> Ite
     way = way_of(settings)
     if settings.slack_bot_token:
         members = [Member(thing=f"staff-{each.id}", slack=each.slack) for each in people if each.slack]
-        asker = Asker(web_client(settings.slack_api_url, settings.slack_bot_token))
+        asker = bot_asker(settings)
         events = bool(settings.slack_app_token or settings.slack_signing_secret)
         yield from check.of_bot(asker, settings.slack_channel, members, events=events)
     if settings.slack_app_token:

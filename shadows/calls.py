@@ -180,7 +180,7 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
     return outcome
 
 
-def volunteer(place: Place, thing: str, key: Key, note: str = "") -> Outcome | None:
+def volunteer(place: Place, thing: str, key: Key, note: str = "", minutes: int = 0) -> Outcome | None:
     """Somebody who was not called says that they go: they take the call that nobody took, the one told last.
 
     It is written to who goes first: a crash before the other half leaves it open for one more, never for nobody.
@@ -201,7 +201,8 @@ def volunteer(place: Place, thing: str, key: Key, note: str = "") -> Outcome | N
     if left is None:
         return None
     owner, call = left
-    outcome = record(place, thing, Event(kind=CallEvent.VOLUNTEER, key=key, call=call, note=note))
+    event = Event(kind=CallEvent.VOLUNTEER, key=key, call=call, note=note, minutes=minutes)
+    outcome = record(place, thing, event)
     after = read(place, thing)
     if (
         after.state is not StaffState.RUNNING or after.call.id != call.id

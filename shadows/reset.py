@@ -10,7 +10,19 @@ from typing import Final, Self
 from shadows.calls import OPEN, Heard, Place, attributes, read, record, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
-from shadows.staff import AHEAD_MS, BUSY, GONE_AFTER_MS, CallEvent, Event, Staff, StaffState, changes, shifted
+from shadows.staff import (
+    AHEAD_MS,
+    BUSY,
+    GONE_AFTER_MS,
+    LATE_MS,
+    LONGEST_MS,
+    CallEvent,
+    Event,
+    Staff,
+    StaffState,
+    changes,
+    shifted,
+)
 
 EXPIRES_AFTER_MS: Final = 600_000
 A_YEAR_S: Final = 31_536_000  # longer is a slip, and more than an alarm can hold
@@ -66,6 +78,8 @@ def _due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] | None
     calling, since = staff.state is StaffState.CALLING, staff.asked.since
     usual = place.timing.calling_s if calling else place.timing.running_s
     ends = since + int(1000 * (_booth_seconds(place, staff) or usual))
+    if not calling and staff.call.promised:  # they are expected, and a shadow is anybody's text
+        ends = max(ends, min(staff.call.promised, since + LONGEST_MS) + LATE_MS)
     reminds = since + int(1000 * place.timing.remind_s)
     if calling and not staff.call.reminded and since < reminds < ends and place.clock() < ends:
         return reminds, CallEvent.REMIND

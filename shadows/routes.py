@@ -17,6 +17,17 @@ def flaws(people: Iterable[Person], buttons: Iterable[Button], booths: Iterable[
         yield from _of_button(button, known, places)
 
 
+def unmentioned(people: Iterable[Person]) -> Iterator[Trouble]:
+    """Who cannot be mentioned, for want of a Slack id."""
+    for person in people:
+        if not person.slack:
+            yield _route(
+                f"staff-{person.id}",
+                f"{person.id} has no Slack id: a call is posted, and mentions nobody.",
+                f"Run `staffcall staff remove {person.id}`, then `staff add` with --email or --slack U….",
+            )
+
+
 def _of_person(person: Person, known: Mapping[str, Person]) -> Iterator[Trouble]:
     thing = f"staff-{person.id}"
     if person.staff is None:
@@ -25,12 +36,7 @@ def _of_person(person: Person, known: Mapping[str, Person]) -> Iterator[Trouble]
             f"{person.id} was added only half-way.",
             f"Run the same `staffcall staff add {person.id} …` again.",
         )
-    if not person.slack:
-        yield _route(
-            thing,
-            f"{person.id} has no Slack id: a call is posted, and mentions nobody.",
-            f"Run `staffcall staff remove {person.id}`, then `staff add` with --slack U….",
-        )
+    yield from unmentioned([person])
     if person.backup and person.backup not in known:
         yield _route(
             thing,

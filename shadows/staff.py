@@ -22,6 +22,8 @@ WAITING_KEPT: Final = 8
 UNTOLD_FOR_MS: Final = 10_000
 GONE_AFTER_MS: Final = 600_000  # who has waited for so long does not wait any more
 AHEAD_MS: Final = 2_000  # what began later than this after now, began before the clock was set back
+LATE_MS: Final = 60_000  # who promises five minutes may need six
+LONGEST_MS: Final = 7_200_000  # from an "ok" on; a promise reaches no further
 TRIED_KEPT: Final = 16  # a longer chain of backups would outgrow the 8 KB of a shadow
 
 
@@ -38,11 +40,13 @@ class CallEvent(StrEnum):
     """What can happen to a person's call; also the ``why`` of the state that it made.
 
     An "ok" of who was called for nothing is one of a volunteer; the state that it makes has the ``why`` of any other.
+    A note, like a reminder, leaves the state and its ``why``.
     """
 
     PRESS = "press"
     OK = "ok"
     VOLUNTEER = "volunteer"
+    NOTE = "note"
     NO = "no"
     REMIND = "remind"
     MISSED = "missed"
@@ -133,7 +137,8 @@ class Call:
         click: how the button was pressed.
         at: first press, milliseconds since 1970.
         count: presses so far.
-        note: what the person answered after "ok", for the visitor.
+        note: what the person answered after "ok", or wrote on their way, for the visitor.
+        promised: when they said that they would be there, milliseconds since 1970; 0 if they did not.
         end: how it was over for this person; "" while it is not.
         to: the thing that has it now; "" if nobody else does.
         tried: things that were asked before, oldest first; they are not asked again.
@@ -150,6 +155,7 @@ class Call:
     to: str = ""
     tried: tuple[str, ...] = ()
     reminded: bool = False
+    promised: int = 0
 
     @classmethod
     def read(cls, raw: object) -> Self:
@@ -166,6 +172,7 @@ class Call:
             to=_text(got.get("to")),
             tried=_texts(got.get("tried")),
             reminded=got.get("reminded") is True,
+            promised=_number(got.get("promised")),
         )
 
     def document(self) -> JsonObject:
@@ -357,7 +364,8 @@ def shifted(staff: Staff, by: int) -> Staff:
         return replace(asked, since=max(0, asked.since + by), call=moved(asked.call))
 
     def moved(call: Call) -> Call:
-        return replace(call, at=max(0, call.at + by))
+        promised = max(0, call.promised + by) if call.promised else 0
+        return replace(call, at=max(0, call.at + by), promised=promised)
 
     return replace(
         staff, asked=half(staff.asked), told=half(staff.told), waiting=tuple(map(moved, staff.waiting))
@@ -383,7 +391,8 @@ class Event:
     Attributes:
         key: to know it again; None for a timer, which names what it is ``about`` instead.
         call: of a press or a hand-over; of a volunteer the call that nobody took.
-        note: what was written after "ok".
+        note: what was written after "ok", or on the way.
+        minutes: in how many the person says that they are there; 0 if they do not say.
         about: the (call id, since) that a timer was set for; an event about another state does nothing.
     """
 
@@ -391,6 +400,7 @@ class Event:
     key: Key | None = None
     call: Call | None = None
     note: str = ""
+    minutes: int = 0
     about: tuple[str, int] | None = None
 
 
@@ -400,15 +410,15 @@ def pressed(booth: str, click: ClickType, key: Key, now: int) -> Event:
     return Event(kind=CallEvent.PRESS, key=key, call=call)
 
 
-def answered(kind: CallEvent, key: Key, note: str = "") -> Event:
-    """What a person said: ok, no, done, away, back; or a visitor: cancel."""
-    return Event(kind=kind, key=key, note=note)
+def answered(kind: CallEvent, key: Key, note: str = "", minutes: int = 0) -> Event:
+    """What a person said: ok, no, done, away, back, or a note on their way; or a visitor: cancel."""
+    return Event(kind=kind, key=key, note=note, minutes=minutes)
 
 
 def handed_on(call: Call, thing: str) -> Call:
     """A call as the next person gets it, once this one was asked."""
     tried = _union(call.tried, (thing,))
-    return replace(call, tried=tried, end=End.OPEN, to="", note="", reminded=False)
+    return replace(call, tried=tried, end=End.OPEN, to="", note="", reminded=False, promised=0)
 
 
 def next_waiting(staff: Staff, now: int) -> Event | None:
@@ -490,6 +500,8 @@ def _moved(staff: Staff, event: Event, now: int, taker: Taker | None) -> Staff:
     """An answer, a timer: the person's own call moves on or ends."""
     if event.kind is _E.REMIND:
         return _reminded(staff, event)
+    if staff.state is _R and event.kind in (_E.NOTE, _E.OK):
+        return _noted(staff, event, now)
     move = _next(staff, event)
     if move is None:
         return staff
@@ -499,9 +511,26 @@ def _moved(staff: Staff, event: Event, now: int, taker: Taker | None) -> Staff:
         staff = replace(staff, waiting=tuple(each for each in staff.waiting if now - each.at < GONE_AFTER_MS))
     call = staff.call
     if staff.state in BUSY:  # going away from idle, or coming back, says nothing about the last call
-        note = event.note if event.kind is _E.OK else call.note
-        call = replace(call, end=end, to=taker.thing if taker else "", note=note, reminded=False)
+        call = replace(call, end=end, to=taker.thing if taker else "", reminded=False)
+    if event.kind is _E.OK:
+        call = replace(call, note=event.note, promised=_promised(event, now, now))
     return _asked(staff, state, event.kind, call, now)
+
+
+def _promised(event: Event, since: int, now: int) -> int:
+    """When the person will be there by their own words; 0 if they do not say, or if that is beyond all measure."""
+    at = now + 60_000 * event.minutes
+    return at if event.minutes > 0 and at - since <= LONGEST_MS else 0
+
+
+def _noted(staff: Staff, event: Event, now: int) -> Staff:
+    """Who is on the way has more to say to the visitor; the state goes on, and so does its time."""
+    if not event.note and not event.minutes:  # "ok" once more
+        return staff
+    staff = brought_back(staff, now)
+    promised = _promised(event, staff.asked.since, now) or staff.call.promised
+    call = replace(staff.call, note=event.note, promised=promised)
+    return replace(staff, asked=replace(staff.asked, call=call))
 
 
 def _reminded(staff: Staff, event: Event) -> Staff:
@@ -515,7 +544,7 @@ def _arrived(staff: Staff, event: Event, now: int, taker: Taker | None) -> Staff
     """A press, a hand-over, a volunteer: a call comes to this person."""
     call, staff = event.call or Call(), brought_back(staff, now)
     if event.kind is _E.VOLUNTEER:
-        taken = replace(_joined(staff, call), note=event.note)
+        taken = replace(_joined(staff, call), note=event.note, promised=_promised(event, now, now))
         return _asked(_not_waiting(staff, call.booth), _R, _E.OK, taken, now)
     if taker:
         return yielded(staff, call.booth, taker, event.kind, now)

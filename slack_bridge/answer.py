@@ -1,34 +1,76 @@
 """A reply becomes an event of its writer's call, and the words to say back."""
 
-from shadows.calls import Outcome, Place, read, record, volunteer
+from shadows.calls import Outcome, Place, attributes, read, record, volunteer
 from shadows.errors import Rejected
-from shadows.staff import BUSY, UNANSWERED, CallEvent, StaffState, answered
+from shadows.staff import BUSY, UNANSWERED, Call, CallEvent, StaffState, answered
 from slack_bridge.phrases import Phrases, phrases
 from slack_bridge.reply import Reply
-from slack_bridge.words import escaped, hear
+from slack_bridge.words import (
+    escaped,
+    for_the_visitor,
+    hear,
+    may_answer,
+    minutes,
+    starts_like_an_answer,
+)
 
 
 def answer(reply: Reply, place: Place, lang: str) -> str:
     """Record what somebody wrote, and find what to say back; "" for nothing: chatter, or a repeat.
 
-    Who wrote answers for nobody but themselves.
+    Who wrote answers for nobody but themselves. A doubtful text changes nothing. Who is on the way may write more to
+    the visitor: see :func:`_aside`.
 
     Raises:
         Rejected: 503, if others kept writing to the same shadow; Slack sends it again.
     """
     heard, say = hear(reply.text), phrases(lang)
-    if heard is None and not reply.addressed:
+    if heard is None and not (reply.addressed or reply.thread or may_answer(reply.text)):
         return ""
     thing = _staff_of(place, reply.user)
     event = heard.event if heard else None
     if not thing:
         return say.stranger if event or reply.addressed else ""
     if heard is None or event is None:
-        return say.doubtful
-    if event is CallEvent.OK and (went := volunteer(place, thing, reply.key, heard.note)):
+        return _aside(reply, place, say, thing)
+    if event is CallEvent.OK and (
+        went := volunteer(place, thing, reply.key, heard.note, minutes(heard.note))
+    ):
         return _volunteered(say, place, thing, went)
-    outcome = record(place, thing, answered(event, reply.key, heard.note))
-    return "" if outcome.repeat else _words(say, place, event, outcome)
+    outcome = record(place, thing, answered(event, reply.key, heard.note, minutes(heard.note)))
+    if outcome.repeat:
+        return ""
+    hint = say.thread if event is CallEvent.OK and _in_thread(reply, place, thing, outcome.call) else ""
+    return _words(say, place, event, outcome) + (hint if outcome.before is StaffState.CALLING else "")
+
+
+def _aside(reply: Reply, place: Place, say: Phrases, thing: str) -> str:
+    """What is said to a text that is no answer.
+
+    It is for the visitor only if its writer is on the way and wrote it in the thread of their call; and never if it
+    starts like an answer, asks something, or calls a colleague.
+    """
+    staff = read(place, thing)
+    threaded = _in_thread(reply, place, thing, staff.call)
+    like_an_answer = starts_like_an_answer(reply.text)
+    note = for_the_visitor(reply.text) if threaded and not like_an_answer else ""
+    if note and staff.state is StaffState.RUNNING:
+        return _noted(reply, place, say, thing, note)
+    asked = staff.state is StaffState.CALLING and (threaded or may_answer(reply.text))
+    doubtful = hear(reply.text) is not None and (like_an_answer or staff.state in BUSY)
+    return say.doubtful if reply.addressed or asked or doubtful else ""
+
+
+def _noted(reply: Reply, place: Place, say: Phrases, thing: str, note: str) -> str:
+    outcome = record(place, thing, answered(CallEvent.NOTE, reply.key, note, minutes(note)))
+    if outcome.repeat or outcome.before is not StaffState.RUNNING:  # done in this very moment
+        return ""
+    return say.noted.format(note=escaped(note))
+
+
+def _in_thread(reply: Reply, place: Place, thing: str, call: Call) -> bool:
+    """Whether it was written below the message with which somebody was called."""
+    return reply.thread != "" and attributes(place, thing).get("thread") == f"{call.id}:{reply.thread}"
 
 
 def _staff_of(place: Place, user: str) -> str:
@@ -56,6 +98,8 @@ def _words(say: Phrases, place: Place, event: CallEvent, outcome: Outcome) -> st
     text = say.answers[event, outcome.before].format(name=_name(place, outcome.thing))
     if not outcome.changed or outcome.before not in BUSY:  # then it was not about a call
         return text
+    if event is CallEvent.OK and outcome.before is StaffState.RUNNING:
+        return say.noted.format(note=escaped(outcome.call.note))
     if event is CallEvent.OK and outcome.call.note:
         return text + say.note.format(note=escaped(outcome.call.note))
     if outcome.call.end in UNANSWERED and outcome.call.to:

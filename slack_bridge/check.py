@@ -1,9 +1,10 @@
-"""Asking Slack whether a call would reach everybody: token, scopes, channel, people, Socket Mode, clock.
+"""Asking Slack whether a call would reach everybody: token, scopes, channel, people, Socket Mode, clock; and who they are.
 
 Nothing here posts but :func:`of_post`, and nothing is claimed that Slack did not say: what a missing scope hides is
 named with the scope that would show it.
 """
 
+import re
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any, Final
 
 from slack_sdk.web import WebClient
 
+from shadows.errors import Rejected
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.telling import NotTold
 from shadows.trouble import Trouble
@@ -26,10 +28,12 @@ CLOCK_S: Final = 5.0
 PAGE: Final = 1000
 POSTING: Final = "chat:write"
 MENTIONED: Final = "app_mentions:read"
+BY_EMAIL: Final = "users:read.email"
 HISTORY: Final = {False: "channels:history", True: "groups:history"}  # of a public and of a private channel
 
 _NETWORK: Final = "Look at this machine's network, at SLACK_API_URL and at status.slack.com, and try again."
 _PERSON: Final = refusal_of(200, "user_not_found").fix
+_ADDRESS: Final = re.compile(r"[^\s@]+@[^\s@]+\.[^\s@]+")
 _UNSEEN: Final = frozenset({"user_not_found", "user_not_visible", "users_not_found"})
 
 
@@ -175,14 +179,50 @@ def _people(asker: Asker, members: Iterable[Member]) -> Generator[Finding, None,
             left = f"Whether Slack knows {len(members) - count} of {len(members)} people"
             yield _hidden(left, "users:read") if no.word == "missing_scope" else _unasked(left, no)
             return known + members[count:]
-        if user.get("deleted"):
-            yield _wrong(f"The Slack account of {member.id} is deactivated", _PERSON, member.thing)
-        elif user.get("is_bot"):
-            yield _wrong(f"The Slack id of {member.id} is a bot's", _PERSON, member.thing)
+        if flaw := _flaw(user, member.id):
+            yield _wrong(flaw, _PERSON, member.thing)
         else:
             known.append(member)
             yield right(SLACK, f"Slack knows {member.id}", member.thing)
     return known
+
+
+def _flaw(user: Mapping[str, Any], whose: str) -> str:
+    """Why a mention of somebody whom Slack knows reaches nobody; "" if it does not."""
+    if user.get("deleted"):
+        return f"The Slack account of {whose} is deactivated"
+    return f"The Slack id of {whose} is a bot's" if user.get("is_bot") else ""
+
+
+def id_of(asker: Asker, email: str) -> str:
+    """The Slack user id of who has this address in their Slack profile; ``asker`` has the bot's token.
+
+    Raises:
+        Rejected: 400 for what is no address; 404 if it is nobody's, or not a person's who can be mentioned; 403 if the bot
+            may not ask; 503 if Slack does not answer.
+
+    Source: docs.slack.dev, users.lookupByEmail.
+    """
+    if not _ADDRESS.fullmatch(email):
+        raise Rejected(400, f"email: expected an address such as hana@example.com, got {email[:80]!r}")
+    try:
+        user = asker.ask("users.lookupByEmail", email=email).get("user") or {}
+    except NotTold as no:
+        raise _unfound(email, no) from None
+    if flaw := _flaw(user, email):
+        raise Rejected(404, f"email: {flaw}")
+    return str(user.get("id", ""))
+
+
+def _unfound(email: str, no: NotTold) -> Rejected:
+    if no.word in _UNSEEN:
+        profile = "give the id from their profile (Copy member ID) with --slack"
+        return Rejected(404, f"email: nobody in the Slack workspace has {email}: check it, or {profile}")
+    if no.word == "missing_scope":
+        return Rejected(403, f"email: the bot may not look addresses up. {_add(BY_EMAIL)}")
+    if no.fix:
+        return Rejected(403, f"email: Slack refuses to look it up: {no.word or no.reason}. {no.fix}")
+    return Rejected(503, f"email: it could not be looked up: {no.reason}. {_NETWORK}")
 
 
 def _members(asker: Asker, channel: str, people: Iterable[Member]) -> Iterator[Finding]:

@@ -19,7 +19,8 @@ class Phrases:
         presses: more than one.
         expired_one, expired: after an outage.
         answers: what we say back, by what was said and what the person was asked to do then.
-        note, handed_over, nobody_else: may follow an answer.
+        note, thread, handed_over, nobody_else: may follow an answer.
+        noted: to who is on the way and wrote one more note.
         quicker: to a volunteer, when another one goes already.
         doubtful, stranger: when we did not understand what, or whom.
     """
@@ -41,6 +42,8 @@ class Phrases:
     expired: str
     answers: Mapping[tuple[CallEvent, StaffState], str]
     note: str
+    noted: str
+    thread: str
     handed_over: str
     nobody_else: str
     quicker: str
@@ -118,10 +121,12 @@ EN: Final = Phrases(
         here_already="You are not set to away, {name}: people can call you.",
     ),
     note=' It also says: "{note}"',
+    noted='The screen now says: "{note}"',
+    thread=" What you write in this thread until you are done is shown there, too.",
     handed_over=" {to} is asked instead.",
     nobody_else=" There is nobody else to ask: the channel is told.",
     quicker="Thank you, {name}. {to} is on the way already.",
-    doubtful="Sorry, that was not clear to me, so nothing has changed. These words start an answer: *ok* (5 minutes), *no*, "
+    doubtful="Sorry, that was not clear to me, so nothing has changed, and the screen shows nothing of it. These words start an answer: *ok* (5 minutes), *no*, "
     "*done*, *away*, *back*.",
     stranger="Sorry, I do not know you yet. Please ask whoever looks after the staff list to add your Slack id.",
 )
@@ -156,10 +161,12 @@ JA: Final = Phrases(
         here_already="いまは離席中ではありません、{name}さん。呼び出しを受けられます。",
     ),
     note="続けて「{note}」と出ています。",
+    noted="画面に「{note}」と表示しました。",
+    thread="終わるまで、このスレッドに書いたことも画面に出ます。",
     handed_over="代わりに{to}さんを呼んでいます。",
     nobody_else="ほかに呼べる人がいないため、チャンネル全体に知らせます。",
     quicker="ありがとうございます、{name}さん。すでに{to}さんが向かっています。",
-    doubtful="すみません、はっきりしなかったので何も変えていません。返事は次の言葉で始めてください："
+    doubtful="すみません、はっきりしなかったので何も変えず、画面にも出していません。返事は次の言葉で始めてください："
     "*ok*（5分で など）、*no*、*done*、*away*、*back*。",
     stranger="すみません、まだ名簿にありません。担当者に、あなたの Slack ID の登録を頼んでください。",
 )

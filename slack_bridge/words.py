@@ -1,4 +1,4 @@
-"""What a text says: the words that we know, as data, and the one function that hears them. Pure."""
+"""What a text says: the one function that hears the words of :mod:`slack_bridge.vocabulary`. Pure."""
 
 import re
 import unicodedata
@@ -7,89 +7,21 @@ from dataclasses import dataclass
 from typing import Final
 
 from shadows.staff import CallEvent
+from slack_bridge.vocabulary import VOCABULARIES
 
 NOTE_LENGTH: Final = 140
 
-# Lower case, half width, hiragana: so :func:`_folded` makes every text. A word counts only where a text starts.
-WORDS: Final[Mapping[CallEvent, tuple[str, ...]]] = {
-    CallEvent.OK: (
-        *("ok", "okay", "o.k.", "okey", "roger", "on my way", "omw"),
-        *(
-            "おk",
-            "おけ",
-            "おっけ",
-            "おーけ",
-            "おっけい",
-            "おーけい",
-            "りょ",
-            "りょうかい",
-            "了解",
-            "承知",
-            "かしこまりました",
-        ),
-        *(
-            "わかりました",
-            "分かりました",
-            "行きます",
-            "いきます",
-            "今行きます",
-            "いま行きます",
-            "すぐ行きます",
-        ),
-        *("向かいます", "今向かいます", "すぐ向かいます", "向かっています"),
-    ),
-    CallEvent.NO: (
-        *("no", "nope", "ng"),
-        *("無理", "むり", "だめ", "駄目", "いいえ", "できません", "出来ません", "行けません", "いけません"),
-    ),
-    CallEvent.DONE: (
-        *("done", "finished", "completed"),
-        *(
-            "完了",
-            "対応完了",
-            "終了",
-            "終わり",
-            "おわり",
-            "終わりました",
-            "おわりました",
-            "終わった",
-            "済み",
-            "対応済み",
-        ),
-    ),
-    CallEvent.AWAY: (
-        *("away", "afk"),
-        *("離席", "退席", "休憩", "不在", "席を外します", "席外します"),
-    ),
-    CallEvent.BACK: (
-        *("back", "i'm back", "i am back"),
-        *("戻りました", "もどりました", "ただいま戻りました", "復帰"),
-    ),
-}
-# Japanese has no spaces, and says "not" at the end of a word: only these endings leave its meaning alone.
-ENDINGS: Final = (
-    *(
-        "です",
-        "でーす",
-        "っす",
-        "だ",
-        "しました",
-        "いたしました",
-        "致しました",
-        "します",
-        "いたします",
-        "致します",
-    ),
-    *("しています", "してます", "中です", "中", "に入ります", "入ります", "ました"),
-)
+MOST_MINUTES: Final = 60  # who says more does not say when they are there
 
 _TOKEN: Final = re.compile(r"<[^<>]*>")  # a mention, a channel, a link: what a person typed has &lt; there
+_CALLS: Final = re.compile(r"<[@!]")
 _EMOJI: Final = re.compile(r":(?:[+-]1|[a-z_][a-z0-9_'+-]*)(?:::skin-tone-[2-6])?:")
 _HIDDEN: Final = "\0"  # stands where a token stood: neither a letter nor a space
 _KATAKANA: Final = {code: code - 0x60 for code in range(0x30A1, 0x30F7)}
 _SCRAPS: Final = "`|^~～"  # Unicode calls these symbols; at the start of a note they are only punctuation
 _JOINER: Final = "\u200d"
 _SKIN: Final = range(0x1F3FB, 0x1F400)
+_ACCENTS: Final = str.maketrans("àáâãäçèéêëìíîïñòóôõöùúûüý’", "aaaaaceeeeiiiinooooouuuuy'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,19 +43,54 @@ def hear(text: str) -> Heard | None:
     Args:
         text: in Slack's own encoding: ``&amp; &lt; &gt;``, ``<@U…>``, ``:emoji:``.
     """
-    plain = _plain(text)
-    start = next((at for at, char in enumerate(plain) if not _skipped(char)), len(plain))
-    plain = plain[start:]
+    plain = _started(text)
     folded = _folded(plain)
     for event, pattern in _STARTS.items():
         if found := pattern.match(folded):
-            return _heard(event, folded[found.end() :], plain[_length_of(plain, found.end("word")) :])
-    return Heard() if _ANYWHERE.search(folded) else None
+            word, rest = found["word"], folded[found.end() :]
+            if not _is_sure(event, word, rest):
+                return Heard()
+            note = _note(plain[_length_of(plain, found.end("word")) :]) if event is CallEvent.OK else ""
+            return Heard(event=event, note=note)
+    if (found := _PROMISE.match(folded)) and _is_sure(CallEvent.OK, "", folded[found.end() :]):
+        return Heard(event=CallEvent.OK, note=_note(plain))
+    return Heard() if _UNSURE.match(folded) or _ANYWHERE.search(folded) else None
+
+
+def may_answer(text: str) -> bool:
+    """Whether a text that is no answer may be one of somebody who was asked: a bare "yes", or minutes."""
+    folded = _folded(_started(text))
+    return _NOD.fullmatch(folded) is not None or _SOON.match(folded) is not None
+
+
+def starts_like_an_answer(text: str) -> bool:
+    """Whether a text starts with one of our words, whatever comes then."""
+    folded = _folded(_started(text))
+    return any(pattern.match(folded) for pattern in (_UNSURE, _OPENING))
+
+
+def for_the_visitor(text: str) -> str:
+    """A text as it may stand on the screen at the booth; "" if it calls somebody, asks something or says nothing."""
+    if _CALLS.search(text):
+        return ""
+    note = _note(_plain(text).replace(_HIDDEN, " "))
+    return "" if _ASKS.search(_folded(note)) else note
+
+
+def minutes(note: str) -> int:
+    """In how many minutes somebody says that they are there, from 1 to 60; 0 if they do not say, or not clearly."""
+    folded = _folded(note)
+    if _OTHER_TIMES.search(folded) or "?" in folded:
+        return 0
+    said = {int(found["number"]) for found in _MINUTES.finditer(folded)}
+    if found := _SOON.match(folded):
+        said.add(_NUMBERS.get(found["number"]) or int(found["number"]))
+    return said.pop() if len(said) == 1 and max(said) <= MOST_MINUTES else 0
 
 
 def starts_with_word(text: str) -> bool:
     """Whether a text starts with one of our words, or with a longer word that starts so: a trigger word fires on it."""
-    return _folded(text).lstrip().startswith(tuple(word for words in WORDS.values() for word in words))
+    return _folded(text).lstrip().startswith(_ALL)
 
 
 def escaped(text: str) -> str:
@@ -132,19 +99,34 @@ def escaped(text: str) -> str:
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _heard(event: CallEvent, rest: str, original: str) -> Heard:
+def _is_sure(event: CallEvent, word: str, rest: str) -> bool:
+    """Whether what follows a word leaves it what it is alone."""
     gap = re.match(r"\W*", rest)
-    punctuation = gap.group() if gap else ""
-    nothing_follows = not any(char.isalnum() for char in rest)
-    if "?" in punctuation:
-        return Heard()
-    if event is CallEvent.OK:
-        return Heard(event=event, note=_note(original))
-    if event in (CallEvent.DONE, CallEvent.AWAY) and punctuation.strip(
-        " *"
-    ):  # "done, thanks"; not "done with lunch"
-        return Heard(event=event)
-    return Heard(event=event) if nothing_follows else Heard()
+    punctuation = gap.group().strip(" *_") if gap else ""
+    if "?" in punctuation or _ASKED.fullmatch(rest):
+        return False
+    if not any(char.isalnum() for char in rest):
+        return True
+    then = hear(rest[:NOTE_LENGTH])  # not all of it: each word of an endless text would call us again
+    if then and then.event:
+        return then.event is event
+    if _DOUBTS.search(_HARMLESS.sub(" ", rest)):
+        return False
+    if event in (CallEvent.NO, CallEvent.BACK):
+        return False
+    asks, free = _ASKS.search(rest) is not None, event is CallEvent.OK and _FREE.fullmatch(word) is not None
+    if free:  # "ok, is it urgent?" is one; "ok for you?" is none
+        return bool(punctuation) or not asks
+    if event is CallEvent.OK and _SOON.match(rest):
+        return not asks
+    return bool(punctuation) and not asks  # "done, thanks"; not "done with lunch"
+
+
+def _started(text: str) -> str:
+    """As it was typed, from where an answer may start."""
+    plain = _plain(text)
+    start = next((at for at, char in enumerate(plain) if not _skipped(char)), len(plain))
+    return plain[start:]
 
 
 def _plain(text: str) -> str:
@@ -154,7 +136,7 @@ def _plain(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold().translate(_KATAKANA).replace("’", "'")
+    return unicodedata.normalize("NFKC", text).casefold().translate(_KATAKANA).translate(_ACCENTS)
 
 
 def _length_of(text: str, folded: int) -> int:
@@ -163,8 +145,8 @@ def _length_of(text: str, folded: int) -> int:
 
 
 def _skipped(char: str) -> bool:
-    """Whether a word still starts a text after this: spaces, bold, emoji; not a quote's ``>``, not ``~``."""
-    return char.isspace() or char in "*_" or unicodedata.category(char) in ("So", "Cf", "Mn")
+    """Whether a word still starts a text after this: spaces, bold, emoji, "¡"; not a quote's ``>``, not ``~``."""
+    return char.isspace() or char in "*_¡" or unicodedata.category(char) in ("So", "Cf", "Mn")
 
 
 def _note(rest: str) -> str:
@@ -205,21 +187,117 @@ def _joined(before: str, after: str) -> bool:
     )
 
 
+# --- the words, as patterns. Of a folded text: lower case, half width, hiragana, no accents.
+
+
 def _either(words: Iterable[str]) -> str:
-    return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+    return "|".join(_spaced(word) for word in sorted(set(words), key=len, reverse=True)) or r"(?!)"
 
 
-def _start(words: Iterable[str]) -> re.Pattern[str]:
-    """A word with its ending, or several of a kind ("ok了解です"), and then no letter, so that "okinawa" is none."""
-    one = rf"(?:{_either(words)})ー*(?:{_either(ENDINGS)})?[よねー]*"
-    return re.compile(rf"(?P<word>{one})(?:{one})*(?!_*[^\W\d_])(?!['-][^\W\d_])")
+def _spaced(word: str) -> str:
+    between = r"[\s,]+" if word.isascii() else r"[\s,、]*"
+    return between.join(map(re.escape, word.split(" ")))
+
+
+def _latin(words: Iterable[str]) -> list[str]:
+    return [word for word in words if word.isascii()]
+
+
+def _other(words: Iterable[str]) -> list[str]:
+    return [word for word in words if not word.isascii()]
+
+
+def _all(name: str) -> list[str]:
+    """Of all languages, folded."""
+    return [_folded(word) for vocabulary in VOCABULARIES.values() for word in getattr(vocabulary, name)]
+
+
+_END: Final = r"(?!_*[^\W\d_])(?!['-][^\W\d_])"  # no letter comes now
+
+
+def _one(event: CallEvent) -> str:
+    """A word with an ending: those of its own language, or after Latin letters of any."""
+    parts = [rf"(?:{_either(_latin(WORDS[event]))})ー*+(?:{_either(_all('endings'))})?"]
+    for vocabulary in VOCABULARIES.values():
+        if words := _other(map(_folded, vocabulary.answers[event])):
+            endings = _either(map(_folded, vocabulary.endings))
+            parts.append(rf"(?:{_either(words)})ー*+(?:{endings})?")
+    return rf"(?:{'|'.join(parts)})[よねー]*+"
+
+
+def _start(event: CallEvent) -> re.Pattern[str]:
+    """A word, or several of a kind ("ok了解です"), and then no letter, so that "okinawa" is none."""
+    yes = rf"(?:(?:{_either(_latin(YES))})[\s,.!]+|(?:{_either(_other(YES))})[\s,.!、。]*)?"
+    one = _one(event)
+    before = yes if event is CallEvent.OK else ""
+    return re.compile(rf"(?P<word>{before}{one})(?:{one})*+{_END}")
 
 
 def _anywhere(words: Iterable[str]) -> re.Pattern[str]:
-    latin = [word for word in words if word.isascii()]
-    other = [word for word in words if not word.isascii()]
-    return re.compile(rf"(?<![a-z0-9_'-])(?:{_either(latin)})(?![a-z0-9_])|(?<!\w)(?:{_either(other)})")
+    words = list(words)
+    single = [word for word in _other(words) if len(word) == 1]  # the start of a hundred other words
+    longer = [word for word in _other(words) if len(word) > 1]
+    return re.compile(
+        rf"(?<![a-z0-9_'-])(?:{_either(_latin(words))})(?![a-z0-9_])"
+        rf"|(?<!\w)(?:{_either(longer)})|(?<!\w)(?:{_either(single)})(?!\w)"
+    )
 
 
-_STARTS: Final = {event: _start(words) for event, words in WORDS.items()}
-_ANYWHERE: Final = _anywhere([word for words in WORDS.values() for word in words])
+def _inside(words: Iterable[str]) -> re.Pattern[str]:
+    words = list(words)
+    return re.compile(rf"(?<![a-z])(?:{_either(_latin(words))})(?![a-z])|(?:{_either(_other(words))})")
+
+
+def _numbered(number: str, units: Iterable[str]) -> str:
+    units = list(units)
+    latin, other = _either(_latin(units)), _either(_other(units))
+    return rf"(?P<number>{number})[\s-]*(?:(?:{latin})(?![a-z])|(?:{other})(?!前|\s*전|之|の\d|野|割))"
+
+
+def _in_words() -> str:
+    """A number in words, before a minute of its own language: 十分钟 are ten minutes, and 十分 is enough."""
+    return "|".join(
+        rf"(?:{_either(map(_folded, each.numbers))})(?=[\s-]*(?:{_either(map(_folded, each.minutes))}))"
+        for each in VOCABULARIES.values()
+        if each.numbers
+    )
+
+
+WORDS: Final[Mapping[CallEvent, tuple[str, ...]]] = {
+    event: tuple(
+        dict.fromkeys(_folded(word) for each in VOCABULARIES.values() for word in each.answers[event])
+    )
+    for event in (CallEvent.OK, CallEvent.NO, CallEvent.DONE, CallEvent.AWAY, CallEvent.BACK)
+}
+YES: Final = _all("yes")
+_ALL: Final = tuple(word for words in WORDS.values() for word in words)
+_NUMBERS: Final = {_folded(word): n for each in VOCABULARIES.values() for word, n in each.numbers.items()}
+_ENDINGS: Final = _either(_all("endings"))
+
+_STARTS: Final = {event: _start(event) for event in WORDS}
+_ANYWHERE: Final = _anywhere(_ALL)
+_UNSURE: Final = re.compile(
+    rf"(?:{_either(_latin(_all('unsure')))})(?![a-z])|(?:{_either(_other(_all('unsure')))})"
+)
+_OPENING: Final = re.compile(rf"(?:{_either(_latin((*_ALL, *YES)))})(?![a-z])|(?:{_either(_other(_ALL))})")
+_NOD: Final = re.compile(rf"(?:{_either(YES)})(?:{_ENDINGS})?[\W_]*")
+_FREE: Final = re.compile(rf"(?:{_either(_all('free'))})ー*+(?:{_ENDINGS})?[よねー]*+")
+_DOUBTS: Final = _inside([*_all("doubts"), *WORDS[CallEvent.NO]])
+_HARMLESS: Final = _inside(_all("harmless"))
+_ASKS: Final = re.compile(rf"\?|(?:{_either(_all('asks'))})\W*$")
+_ASKED: Final = re.compile(rf"\W*(?:{_either(_all('asks'))})\W*")
+_MINUTES: Final = re.compile(r"(?<![\d.,:/])" + _numbered(r"\d{1,3}", _all("minutes")))
+_SOON: Final = re.compile(
+    rf"\W*(?:(?:{_either(_latin(_all('around')))})\s+|(?:{_either(_other(_all('around')))})\s*)*"
+    + _numbered(rf"\d{{1,3}}|{_in_words()}", _all("minutes"))
+)
+# "5分で行きます": the minutes come first.
+_PROMISE: Final = re.compile(
+    rf"{_SOON.pattern}(?:\s*(?:{_either(_all('within'))}))?[\s,.!、。]*"
+    rf"(?:{_one(CallEvent.OK)}|{_either(_all('there'))}){_END}"
+)
+# An hour, a time of the day, something that was: no promise in minutes.
+_OTHER_TIMES: Final = re.compile(
+    r"\d\s*(?:h|hr|hrs|hours?|std|stunden?|uhr|heures?|horas?)(?![a-z])|\d\s*[時时點点시]"
+    r"|(?<![a-z])(?:ago|il y a|vor|hace)(?![a-z])"
+)

@@ -29,7 +29,7 @@ APP_TOKEN: Final = "xapp-app-secret"
 POST_MESSAGE: Final = "/api/chat.postMessage"
 INVALID_AUTH: Final = b'{"ok": false, "error": "invalid_auth"}'
 SCOPES: Final = frozenset(
-    {"chat:write", "app_mentions:read", "users:read"}
+    {"chat:write", "app_mentions:read", "users:read", "users:read.email"}
     | {f"{kind}:{right}" for kind in ("channels", "groups") for right in ("history", "read")}
 )
 # The scopes of which a method of the Web API needs one.
@@ -37,6 +37,7 @@ NEEDS: Final = {
     "conversations.info": ("channels:read", "groups:read"),
     "conversations.members": ("channels:read", "groups:read"),
     "users.info": ("users:read",),
+    "users.lookupByEmail": ("users:read.email",),
 }
 
 
@@ -278,6 +279,11 @@ class FakeSlack:
         if method == "users.info":
             user = self.users.get(form["user"])
             return {"user": user} if user else {"error": "user_not_found"}
+        if method == "users.lookupByEmail":
+            found = [
+                user for user in self.users.values() if user.get("profile", {}).get("email") == form["email"]
+            ]
+            return {"user": found[0]} if found else {"error": "users_not_found"}
         channel = self.channels.get(form.get("channel", ""))
         if method == "conversations.info":
             return {"channel": channel} if channel else {"error": "channel_not_found"}

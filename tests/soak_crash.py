@@ -1205,7 +1205,7 @@ def answers(world: World, *, always: bool) -> None:
 
 
 def _answer(chance: random.Random, *, always: bool) -> tuple[str, ...]:
-    texts = ("ok, 2 min; done", "ok", "no", "done", "away; back", "ok; no", "away", "back; ok")
+    texts = ("ok, soon; done", "ok", "no", "done", "away; back", "ok; no", "away", "back; ok")
     answer = chance.choice(texts if always else (*texts, "", ""))
     return tuple(filter(None, answer.split("; ")))
 
@@ -1314,7 +1314,7 @@ class Story:
 def answered_and_done(story: Story) -> None:
     story.presses("hana")
     story.is_told("hana")
-    story.says("hana", "ok, 2 min")
+    story.says("hana", "ok, soon")
     story.presses("hana")
     story.says("hana", "done")
     story.is_over()

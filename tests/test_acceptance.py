@@ -61,8 +61,8 @@ def screen(browser: Browser, booth: Booth) -> Iterator[Screen]:
 
 # --- press, mention, ok, on the way, idle again
 
-WRITTEN = 'ok: &lt;b&gt; "２ min" &amp; <!here> 100% 花\'s\n{name} 🙂'
-NOTE = '<b> "２ min" & 100% 花\'s {name} 🙂'
+WRITTEN = 'ok: &lt;b&gt; "２ m on" &amp; <!here> 100% 花\'s\n{name} 🙂'
+NOTE = '<b> "２ m on" & 100% 花\'s {name} 🙂'
 
 
 def test_a_call_is_mentioned_answered_shown_and_over_and_on_record(booth: Booth, screen: Screen) -> None:
@@ -271,7 +271,9 @@ def test_when_nobody_who_was_asked_can_come_a_colleague_hears_of_it_and_goes(boo
     (asked,) = booth.until(lambda: booth.hana.mentions, "the mention of those who stand at this booth")
     assert "(Sora)" in asked
     assert "you are on your way" in booth.hana.says("ok, 1 minute")
-    assert (booth.hana.state, booth.hana.asked["call"]["note"]) == ("running", "1 minute")
+    asked = booth.hana.asked
+    assert (asked["state"], asked["call"]["note"]) == ("running", "1 minute")
+    assert asked["call"]["promised"] - asked["since"] == pytest.approx(60_000, abs=1000)
     assert booth.sora.asked["call"]["to"] == booth.hana.thing
     booth.until(lambda: booth.hana.is_told and booth.sora.is_told, "the reports")
     assert booth.alarms == []

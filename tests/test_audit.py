@@ -543,7 +543,7 @@ def busy(shop: Shop, names: list[str], dice: random.Random, until_s: float) -> i
         else:
             shop.says(
                 f"U0{name.upper()}",
-                dice.choice(["ok, 2 minutes", "ok", "no", "done", "away", "back", "back"]),
+                dice.choice(["ok, soon", "ok", "no", "done", "away", "back", "back"]),
             )
     return presses
 

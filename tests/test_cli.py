@@ -23,6 +23,7 @@ from infra.commands.report import calls
 from infra.commands.table import plain
 from infra.local.run import start
 from infra.settings import Settings, known_tokens
+from tests.fake_slack import BOT_TOKEN, FakeSlack, Next
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = [sys.executable, "-c", "import sys; from infra.cli import main; sys.exit(main())"]
@@ -545,3 +546,109 @@ def test_nothing_heavy_is_imported_for_the_help() -> None:
 def test_what_a_terminal_would_obey_is_not_printed() -> None:
     assert plain("a\x1b[31mb\r\n\u202ec") == "a\ufffd[31mb\ufffd\ufffd\ufffdc"
     assert plain("有栖 Alice é") == "有栖 Alice é"
+
+
+# --- Slack
+
+
+@pytest.fixture
+def workspace(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSlack]:
+    """A Slack that knows Hanako, as the settings of a bot name it."""
+    found = json.loads((ROOT / "tests" / "payloads" / "slack_users_lookup_by_email.json").read_text())
+    with FakeSlack() as slack:
+        slack.open_channel("C0FLOOR", "U0STAFF01")
+        slack.users["U0STAFF01"] = found["user"]
+        monkeypatch.setenv("SLACK_BOT_TOKEN", BOT_TOKEN)
+        monkeypatch.setenv("SLACK_CHANNEL", "C0FLOOR")
+        monkeypatch.setenv("SLACK_API_URL", slack.api_url)
+        monkeypatch.setenv("SLACK_OUTGOING_TOKEN", "an-outgoing-token")
+        yield slack
+
+
+def test_who_is_added_by_their_address_gets_their_slack_id_and_the_address_is_not_kept(
+    cli: Cli, workspace: FakeSlack
+) -> None:
+    said = cli("staff", "add", "hanako", "--name", "Hanako", "--email", "hanako@example.com")
+    assert (said.status, said.out) == (0, "staff hanako: added\nslack: U0STAFF01\n")
+    assert "U0STAFF01" in cli("staff", "show", "hanako").out
+    assert "example.com" not in cli("staff", "show", "hanako").out
+    assert cli("staff", "remove", "hanako").status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["--email", "nobody@example.com"], 1, "nobody in the Slack workspace has nobody@example.com"),
+        (["--email", "hanako"], 1, "expected an address"),
+        (["--email", "hanako@example.com", "--slack", "U0STAFF01"], 2, "--slack or --email, not both"),
+        (["--email", "left@example.com"], 1, "The Slack account of left@example.com is deactivated"),
+        (["--email", "robot@example.com"], 1, "robot@example.com is a bot's"),
+    ],
+    ids=["nobody", "no address", "both", "left", "robot"],
+)
+def test_an_address_that_leads_to_nobody_adds_nobody(
+    cli: Cli, workspace: FakeSlack, arguments: list[str], status: int, says: str
+) -> None:
+    for name, flaw in (("left", "deleted"), ("robot", "is_bot")):
+        user = {"id": f"U0{name.upper()}", "deleted": False, "is_bot": False, flaw: True}
+        workspace.users[user["id"]] = {**user, "profile": {"email": f"{name}@example.com"}}
+    assert says in failed(cli("staff", "add", "hanako", "--name", "Hanako", *arguments), status)
+    assert cli("staff", "show", "hanako").status == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        (Next(body="missing_scope"), "Add the bot scope users:read.email"),
+        (Next(body="invalid_auth"), "invalid_auth. Install the app"),
+        (Next(status=500), "could not be looked up: Slack answered 500"),
+        (Next(drop=True), "could not be looked up: Slack is not reached"),
+    ],
+    ids=["scope", "token", "500", "gone"],
+)
+def test_why_an_address_cannot_be_looked_up_is_one_line_with_its_fix(
+    cli: Cli, workspace: FakeSlack, how: Next, says: str
+) -> None:
+    workspace.refuses["users.lookupByEmail"] = how
+    added = cli("staff", "add", "hanako", "--name", "Hanako", "--email", "hanako@example.com")
+    assert says in failed(added)
+    assert BOT_TOKEN not in added.err
+
+
+def test_without_a_bot_no_address_is_looked_up(cli: Cli) -> None:
+    added = cli("staff", "add", "hanako", "--name", "Hanako", "--email", "hanako@example.com")
+    assert "set SLACK_BOT_TOKEN" in failed(added)
+
+
+def test_slack_check_looks_at_what_doctor_looks_at_and_posts_nothing(cli: Cli, workspace: FakeSlack) -> None:
+    cli("staff", "add", "hanako", "--name", "Hanako", "--slack", "U0STAFF01")
+    cli("staff", "add", "gone", "--name", "Gone", "--slack", "U0GONE")
+    cli("staff", "add", "mute", "--name", "Mute")
+    try:
+        said = cli("slack", "check", "--json")
+        everything = cli("doctor", "--json")
+        shown = cli("slack", "check")
+    finally:
+        for id in ("hanako", "gone", "mute"):
+            cli("staff", "remove", id)
+    found = {(each["verdict"], each["detail"]) for each in json.loads(said.out)}
+    assert said.status == 1
+    assert ("right", "Slack knows hanako") in found
+    assert ("right", "hanako is in the channel") in found
+    assert ("wrong", "Slack does not know the Slack id of gone") in found
+    assert ("wrong", "mute has no Slack id: a call is posted, and mentions nobody.") in found
+    assert "wrong    slack     staff-gone: Slack does not know" in shown.out
+    of_doctor = {(each["verdict"], each["detail"]) for each in json.loads(everything.out)}
+    assert found <= of_doctor, "one code path, not two"
+    assert workspace.posts == []
+
+
+def test_slack_check_of_a_slack_that_is_not_set_says_how_to_set_it(cli: Cli) -> None:
+    said = cli("slack", "check")
+    assert said.status == 1
+    assert "No Slack is set: nobody is mentioned" in said.out
+
+
+def test_slack_check_posts_one_line_if_asked(cli: Cli, workspace: FakeSlack) -> None:
+    assert "Slack took the test message" in cli("slack", "check", "--post", "--json").out
+    assert len(workspace.posts) == 1

@@ -615,11 +615,11 @@ def on_aws(
     for name in [name for name in os.environ if name.startswith(("STAFFCALL_", "SLACK_", "AWS_"))]:
         monkeypatch.delenv(name)
 
-    def doctor(**key: str) -> Said:
+    def doctor(*command: str, **key: str) -> Said:
         for name, value in {**stack.environment, **key}.items():
             monkeypatch.setenv(name, value)
         capfd.readouterr()
-        status = main(["--target", "aws", "doctor"])
+        status = main(["--target", "aws", *(command or ("doctor",))])
         return Said(status, *capfd.readouterr())
 
     return doctor
@@ -642,6 +642,18 @@ def test_on_aws_all_that_can_be_seen_is_right_and_the_screens_are_left_to_you(
     assert re.findall(r"^right +(\w+) +(\d+)$", said.out, re.MULTILINE) == [
         ("aws", "6"), ("route", "2"), ("button", "1"), ("settings", "1"), ("slack", "7")
     ]  # fmt: skip
+
+
+def test_on_aws_slack_is_checked_and_asked_with_the_stack_s_own_token(
+    stack: Stack, on_aws: Callable[..., Said]
+) -> None:
+    said = on_aws("slack", "check")
+    assert (said.status, said.wrong) == (0, [])
+    assert re.findall(r"^right +(\w+) +(\d+)$", said.out, re.MULTILINE) == [
+        ("settings", "1"), ("clock", "1"), ("slack", "7")
+    ]  # fmt: skip
+    said = on_aws("staff", "add", "nobody", "--name", "Nobody", "--email", "nobody@example.com")
+    assert "nobody in the Slack workspace has nobody@example.com" in said.err
 
 
 def test_what_is_wrong_on_aws_is_one_line_with_its_fix(

@@ -146,6 +146,16 @@ def test_what_is_on_record_can_be_narrowed_down(shop: Shop) -> None:
     assert on_record(shop)["complete"] is True
 
 
+def test_another_note_on_the_way_is_no_transition(shop: Shop) -> None:
+    shop.press()
+    for text in ("ok, soon", "ok, 5 min", "done"):
+        assert shop.says("U0HANA", text)
+    found = on_record(shop, staff="hana")["rows"]
+    assert [(row["state"], row["note"]) for row in found] == [
+        ("idle", ""), ("calling", ""), ("running", "soon"), ("idle", "5 min")
+    ]  # fmt: skip
+
+
 def test_of_more_than_can_be_shown_the_last_are(
     db: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,6 +50,22 @@ def test_the_whole_story_shows_live(shop: Shop, page: Page) -> None:
     expect(tile(page, "hana", "idle")).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    ("lang", "left", "soon"), [("en", "in 5 min", "any moment now"), ("ja", "あと5分", "まもなく")]
+)
+def test_a_promise_is_counted_down_and_not_outlived(
+    shop: Shop, page: Page, lang: str, left: str, soon: str
+) -> None:
+    page.goto(shop.url(f"/?lang={lang}"))
+    shop.press()
+    shop.says("U0HANA", "ok, 5 min")
+    expect(tile(page, "hana", "running").locator("time")).to_have_text(left)
+    passed = shop.place.clock() - 1000
+    shop.place.shadows.update("staff-hana", desired={"call": {"promised": passed}})
+    expect(tile(page, "hana", "running").locator("time")).to_have_text(soon)
+    expect(tile(page, "hana", "running")).to_contain_text("5 min")
+
+
 def test_an_untold_call_is_marked_until_slack_has_taken_it(shop: Shop, page: Page) -> None:
     page.goto(shop.url("/"))
     expect(tile(page, "hana", "idle")).to_have_attribute("data-told", "true")

@@ -87,8 +87,14 @@ def test_with_a_slack_app_it_needs_no_public_address(tmp_path: Path, slack: Fake
         assert (shop.state("hana"), shop.asked("hana")["call"]["note"]) == ("running", "2 min")
         answer = until(lambda: slack.posts[1:], "the answer")[0]
         assert answer.thread == first.ts
+        slack.send(message("U0HANA", "at the lift", "1730520930.000200", first.ts, "e3"))
+        confirmed = until(lambda: slack.posts[2:], "the word that the screen shows it")[0]
+        assert (confirmed.thread, "at the lift" in confirmed.text) == (first.ts, True)
+        call = shop.asked("hana")["call"]
+        assert (call["note"], call["promised"] > call["at"]) == ("at the lift", True)
+        until(lambda: shop.is_told("hana"), "the report of the note")
         shop.press(id="2")
-        again = until(lambda: slack.posts[2:], "the second mention")[0]
+        again = until(lambda: slack.posts[3:], "the second mention")[0]
         assert again.thread == first.ts
 
 

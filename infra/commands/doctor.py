@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -35,7 +35,15 @@ def doctor(here: Here, post: bool, as_json: bool) -> None:
 
     Nobody is called and nothing is changed; something is posted only with --post.
     """
-    looked = _on_aws(here, post=post) if here.on_aws else _here(here, post=post)
+    report(_on_aws(here, post=post) if here.on_aws else _here(here, post=post), as_json=as_json)
+
+
+def report(looked: Iterable[Finding], *, as_json: bool) -> None:
+    """Show what was found.
+
+    Raises:
+        click.ClickException: something is wrong.
+    """
     findings = list(dict.fromkeys(looked))  # what the running process has found already is found here again
     if as_json:
         click.echo(json.dumps([asdict(each) for each in findings], ensure_ascii=False, indent=1))
@@ -51,13 +59,13 @@ def _here(here: Here, *, post: bool) -> Iterator[Finding]:
     from infra.slack import way_of  # noqa: PLC0415
 
     folder, settings = Path(here.running.data), here.settings
-    said = _asked(here)
+    said = asked(here)
     if isinstance(said, Trouble):
         yield wrong(said)
         yield unknown(
             "run", "Screens, timers and links cannot be seen from outside", f"{START} Then ask again."
         )
-        roster = yield from _offline(folder)
+        roster = yield from offline(folder)
     else:
         yield right("run", f"`staffcall run` answers at {here.running.http}")
         roster = checks.Roster.of(here.place)
@@ -70,7 +78,7 @@ def _here(here: Here, *, post: bool) -> Iterator[Finding]:
     yield from _anywhere(roster, None if simulated else settings, post=post)
 
 
-def _asked(here: Here) -> JsonObject | Trouble:
+def asked(here: Here) -> JsonObject | Trouble:
     """How the running process is, by its own account; or why it gives none."""
     from infra import running  # noqa: PLC0415
     from infra.settings import SettingsError  # noqa: PLC0415
@@ -89,7 +97,7 @@ def _asked(here: Here) -> JsonObject | Trouble:
     return Trouble(what="run", detail=detail, fix=fix)
 
 
-def _offline(folder: Path) -> "Generator[Finding, None, Roster]":
+def offline(folder: Path) -> "Generator[Finding, None, Roster]":
     """Who is registered where no process runs."""
     from infra import checks  # noqa: PLC0415
     from infra.local import check  # noqa: PLC0415

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,7 @@ import click
 from infra.commands import history
 from infra.commands.here import Here
 from infra.commands.progress import told
+from infra.commands.slack import settings_of
 from infra.commands.table import moment, plain, show
 from shadows import registry
 from shadows.errors import Rejected
@@ -30,14 +32,21 @@ def staff() -> None:
 @click.option("--name", required=True, help="As the kiosk shows it.")
 @click.option("--role", default="", help="As the kiosk shows it.")
 @click.option("--slack", default="", help="Slack user id, U…; needed for mentions.")
+@click.option(
+    "--email", default="", help="In place of --slack: who has this address in Slack. It is not kept."
+)
 @click.option("--phone", default="", help="Digits with the country code, no +.")
 @click.option("--backup", default="", help="Id of who is asked next.")
 @click.option("--booth", default="main", show_default=True, help="Made if it is missing.")
 @click.pass_obj
-def add(here: Here, /, id: str, **fields: str) -> None:
+def add(here: Here, /, id: str, email: str, **fields: str) -> None:
     """Add somebody; running kiosks of the booth show them at once."""
-    done = registry.add_staff(here.place, NewStaff(id=id, **fields))
-    said(done, f"staff {id}")
+    new = NewStaff(id=id, **fields)  # what is wrong here needs no Slack to be said
+    if email:
+        new = replace(new, slack=_slack_id(here, new, email))
+    said(registry.add_staff(here.place, new), f"staff {id}")
+    if email:
+        click.echo(f"slack: {new.slack}")
 
 
 @staff.command("list")
@@ -106,6 +115,20 @@ def away(here: Here, id: str) -> None:
 def back(here: Here, id: str) -> None:
     """Have somebody take calls again."""
     _answer(here, id, CallEvent.BACK, StaffState.IDLE)
+
+
+def _slack_id(here: Here, new: NewStaff, email: str) -> str:
+    from infra.checks import bot_asker  # noqa: PLC0415
+    from slack_bridge.check import id_of  # noqa: PLC0415
+
+    if new.slack:
+        raise click.UsageError("give --slack or --email, not both.")
+    settings = settings_of(here)
+    if not settings.slack_bot_token:
+        raise click.ClickException(
+            "email: only a bot can look it up: set SLACK_BOT_TOKEN, or give the id from their profile with --slack"
+        )
+    return id_of(bot_asker(settings), email)
 
 
 def _erase(here: Here, id: str) -> None:

@@ -69,8 +69,10 @@ def remember(
     if not thing.startswith("staff-"):
         return
     before, after = _staff(previous or {}), _staff(current)
-    # That somebody is to be reminded is no transition; that they were is among the deliveries.
-    if replace(after.asked, call=replace(after.call, reminded=before.call.reminded)) == before.asked:
+    # That somebody is to be reminded is no transition; that they were is among the deliveries. Nor is one more note.
+    was = before.call
+    as_before = replace(after.call, reminded=was.reminded, note=was.note, promised=was.promised)
+    if replace(after.asked, call=as_before) == before.asked:
         return
     asked, call = after.asked, after.call
     key = after.seen[-1] if after.seen[-1:] != before.seen[-1:] else ""

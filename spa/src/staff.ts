@@ -13,8 +13,10 @@ export interface Call {
   readonly at: number;
   /** Presses so far. */
   readonly count: number;
-  /** What the person answered after "ok". */
+  /** What the person answered after "ok", or wrote on their way. */
   readonly note: string;
+  /** When they said that they would be there, milliseconds since 1970; 0 if they did not. */
+  readonly promised: number;
   readonly end: End;
   /** The thing that has the call now, "" if nobody else does. */
   readonly to: string;
@@ -96,6 +98,7 @@ function call(raw: Json | undefined): Call {
     at: whole(from["at"]),
     count: whole(from["count"]),
     note: text(from["note"], 140),
+    promised: whole(from["promised"]),
     end: member(ENDS, from["end"]),
     to: text(from["to"], 64),
   };
@@ -127,6 +130,12 @@ export const ending = (person: Person, booth: string, now: number): End =>
 export function countsFrom({ call, since }: Person, look: Look): number {
   if (look === "calling") return Math.min(call.at || since, since); // a call that moved is older than its state
   return look === "running" ? since : 0;
+}
+
+/** In how many minutes the person on the way said that they would be here, 0 once that has passed; null without a word. */
+export function minutesLeft({ call }: Person, look: Look, now: number): number | null {
+  if (look !== "running" || call.promised === 0) return null;
+  return Math.max(0, Math.ceil((call.promised - now) / 60_000));
 }
 
 /** How often the visitor pressed, where that is worth a word; else 0. */

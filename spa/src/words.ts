@@ -10,6 +10,8 @@ export interface Words {
   readonly ending: Record<End, string>;
   readonly passedTo: (name: string) => string;
   readonly presses: (count: number) => string;
+  /** Behind "on my way": when, as they said; 0 minutes once that has passed. */
+  readonly arrives: (minutes: number) => string;
   readonly live: string;
   readonly lost: (asOf: string) => string;
   readonly connecting: string;
@@ -55,6 +57,7 @@ const en: Words = {
   },
   passedTo: (name) => `Passed to ${name}`,
   presses: (count) => `pressed ${String(count)} times`,
+  arrives: (minutes) => (minutes ? `in ${String(minutes)} min` : "any moment now"),
   live: "Live",
   lost: (asOf) => `No connection. This is how things stood at ${asOf}.`,
   connecting: "Connecting to the server…",
@@ -100,6 +103,7 @@ const ja: Words = {
   },
   passedTo: (name) => `${name} に引き継ぎました`,
   presses: (count) => `${String(count)}回目の呼び出し`,
+  arrives: (minutes) => (minutes ? `あと${String(minutes)}分` : "まもなく"),
   live: "接続中",
   lost: (asOf) => `通信が切れています。${asOf} 時点の表示です。`,
   connecting: "サーバーに接続しています…",

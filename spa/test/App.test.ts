@@ -72,6 +72,20 @@ it.each([
   expect(app.find("[aria-live]").text()).toContain("有栖 Alice");
 });
 
+it.each([
+  ["en", "in 2 min", "in 1 min", "any moment now"],
+  ["ja", "あと2分", "あと1分", "まもなく"],
+] as const)("counts down what was promised in %s", async (language, two, one, passed) => {
+  const { say, server } = await front(language);
+  const running = asked("running", { why: "ok", call: call({ promised: T0 + 120_000 }) });
+  await say(...documents("staff-alice", told("Alice", running, 2)));
+  expect(tile("alice").find("time").text()).toBe(two);
+  await seconds(60, server);
+  expect(tile("alice").find("time").text()).toBe(one);
+  await seconds(60, server);
+  expect(tile("alice").find("time").text()).toBe(passed);
+});
+
 it("counts the presses", async () => {
   const { say } = await front();
   await say(...documents("staff-alice", told("Alice", asked("calling", { call: call({ count: 3 }) }), 2)));

@@ -8,7 +8,18 @@ import type { JsonObject } from "../src/shadow";
 export const T0 = 1_793_235_600_000;
 
 export const call = (parts: JsonObject = {}): JsonObject => ({
-  ...{ id: "01JD", booth: "main", click: "SINGLE", at: T0, count: 1, note: "", end: "", to: "", tried: [] },
+  ...{
+    id: "01JD",
+    booth: "main",
+    click: "SINGLE",
+    at: T0,
+    count: 1,
+    note: "",
+    end: "",
+    to: "",
+    tried: [],
+    promised: 0,
+  },
   ...parts,
 });
 

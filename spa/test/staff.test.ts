@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 
 import { booth, isBoothId, places, wanted } from "../src/booth";
 import { heard, type JsonObject, type Shadow } from "../src/shadow";
-import { bubble, countsFrom, ending, look, LOOKS, person, role, type Person } from "../src/staff";
+import { bubble, countsFrom, ending, look, LOOKS, minutesLeft, person, role, type Person } from "../src/staff";
 import { asked, booth as boothHalves, call, got, T0, told, type Halves } from "./service";
 
 const shadowOf = (halves: Halves) => (heard(...got("staff-a", halves)) as { shadow: Shadow }).shadow;
@@ -134,6 +134,16 @@ it("counts the waiting from the first press, and the way from the ok", () => {
   expect(countsFrom(moved, "calling")).toBe(T0);
   expect(countsFrom(read(told("Alice", asked("running", { since: T0 + 5 }))), "running")).toBe(T0 + 5);
   expect(countsFrom(moved, "elsewhere")).toBe(0);
+});
+
+it("counts a promise down by the minute, and only while somebody is on the way", () => {
+  const alice = read(told("Alice", asked("running", { call: call({ promised: T0 + 300_000 }) })));
+  const left = (after: number) => minutesLeft(alice, "running", T0 + after);
+  expect([0, 1000, 60_000, 240_000, 299_000, 300_000, 400_000].map(left)).toEqual([5, 5, 4, 1, 1, 0, 0]);
+  expect(minutesLeft(alice, "elsewhere", T0)).toBe(null);
+  expect(minutesLeft(read(told("Alice", asked("running"))), "running", T0)).toBe(null);
+  const odd = read(told("Alice", asked("running", { call: call({ promised: "soon" }) })));
+  expect(minutesLeft(odd, "running", T0)).toBe(null);
 });
 
 it("shows the note only while somebody is on the way", () => {

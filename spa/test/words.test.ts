@@ -8,6 +8,7 @@ const said = (words: Words) => [
   ...Object.entries(words.ending).map(([end, text]) => (end === "" ? "nothing" : text)),
   ...[words.live, words.lost("12:00"), words.connecting, words.noBooth("main"), words.noBoothHow],
   ...[words.noStaff, words.noStaffHow, words.passedTo("X"), words.presses(2), words.said("X", "Y")],
+  ...[words.arrives(5), words.arrives(0)],
 ];
 
 describe.each(Object.entries(LANGUAGES))("in %s", (_, words) => {
@@ -23,6 +24,8 @@ describe.each(Object.entries(LANGUAGES))("in %s", (_, words) => {
     expect(words.noBooth("annex")).toContain("annex");
     expect(words.passedTo("Bob")).toContain("Bob");
     expect(words.lost("12:34")).toContain("12:34");
+    expect(words.arrives(12)).toContain("12");
+    expect(words.arrives(0)).not.toContain("0");
   });
 });
 
