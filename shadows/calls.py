@@ -21,6 +21,7 @@ from shadows.staff import (
     changes,
     handed_on,
     next_waiting,
+    passed_back,
     passes_on,
     repeats,
     step,
@@ -213,9 +214,20 @@ def volunteer(place: Place, thing: str, key: Key, note: str = "", minutes: int =
 def _one_goes(place: Place, owner: str, thing: str, staff: Staff) -> str:
     """Write down who goes; a volunteer who came second is free again. The answer is who goes."""
     goes = _gives_way(place, owner, staff.call.id, thing)
-    if goes != thing:
-        record(place, thing, Event(kind=CallEvent.DONE, about=(staff.call.id, staff.asked.since)))
+    if goes == thing or not _is_running(
+        place, goes, staff.call.id
+    ):  # a call may have come here by way of them
+        return thing
+    record(place, thing, Event(kind=CallEvent.DONE, about=(staff.call.id, staff.asked.since)))
     return goes
+
+
+def _is_running(place: Place, thing: str, call: str) -> bool:
+    try:
+        staff = read(place, thing)
+    except Rejected:  # removed meanwhile
+        return False
+    return staff.state is StaffState.RUNNING and staff.call.id == call
 
 
 def _left(place: Place) -> tuple[str, Call] | None:
@@ -305,8 +317,8 @@ def _outcome(thing: str, before: Staff, after: Staff, event: Event, *, repeat: b
 def _taken_before(place: Place, thing: str, staff: Staff, event: Event) -> Outcome:
     """What an event came to when it was taken; a press that was passed on, with the one who took it."""
     if event.call and not staff.has_call_of(event.call.booth):
-        for backup, other in _backups(place, thing, event.call.tried):
-            if repeats(other, event, place.clock()):
+        for backup, other in _backups(place, thing):
+            if repeats(other, event, place.clock()) and backup not in event.call.tried:
                 return _outcome(backup, other, other, event, repeat=True)
     return _outcome(thing, staff, staff, event, repeat=True)
 
@@ -318,14 +330,14 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
         return None
     # A press keeps its own key on its way, so that it is known again at whichever person it reaches.
     key = event.key if event.call and event.key else Key.of_handover(thing, call.id)
-    found = [(each, key.in_(each[1].seen, place.clock())) for each in _backups(place, thing, call.tried)]
+    found = list(_takers(place, thing, staff, call, key))
     only_the_free = event.call is not None and staff.state in BUSY
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
-    for (backup, other), has_it in sorted(found, key=lambda each: not each[1]):
+    for backup, other, has_it in sorted(found, key=lambda each: not each[2]):
         if has_it and not only_the_free:  # it may have come by way of who had no time either
             has = other.call_of(call.booth)
             taker = Taker(thing=backup, call=has.id if has else "")
-            _yield(place, [each for (each, _), _ in found], call.booth, taker)
+            _yield(place, [each for each, _, _ in found], call.booth, taker)
         unfree = only_the_free and not _free(other, call)
         if not has_it and (other.state is StaffState.AWAY or unfree):
             continue
@@ -335,6 +347,22 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
             if no.code not in (404, 429):  # gone, or as many wait for this one as can be kept: ask the next
                 raise
     return None
+
+
+def _takers(
+    place: Place, thing: str, staff: Staff, call: Call, key: Key
+) -> Iterator[tuple[str, Staff, bool]]:
+    """Who may take this person's call, nearest first, and whether they took it already.
+
+    Of those who were asked before only who took it since they had refused an earlier one of the booth.
+    """
+    for backup, other in _backups(place, thing):
+        took_it, has = key.in_(other.seen, place.clock()), other.call_of(call.booth)
+        has_it = took_it and has is not None and has.id == call.id
+        if backup not in call.tried or (
+            has_it and not passed_back(staff, call, Taker(thing=backup, call=call.id))
+        ):
+            yield backup, other, took_it
 
 
 def _yield(place: Place, others: Iterable[str], booth: str, taker: Taker) -> None:
@@ -353,13 +381,11 @@ def _free(staff: Staff, call: Call) -> bool:
     return staff.has_call_of(call.booth) or (staff.state is StaffState.IDLE and not staff.waiting)
 
 
-def _backups(place: Place, thing: str, tried: tuple[str, ...]) -> Iterator[tuple[str, Staff]]:
-    """Who stands in for a person, then who stands in for that one, and so on; each once, without who was asked."""
+def _backups(place: Place, thing: str) -> Iterator[tuple[str, Staff]]:
+    """Who stands in for a person, then who stands in for that one, and so on; each once."""
     passed = {thing}
     while (thing := _backup_of(place, thing)) and thing not in passed:
         passed.add(thing)
-        if thing in tried:
-            continue
         try:
             yield thing, read(place, thing)
         except Rejected as no:

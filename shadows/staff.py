@@ -563,16 +563,16 @@ def yielded(staff: Staff, booth: str, taker: Taker, why: CallEvent, now: int) ->
 
     Only what the taker has passed back meanwhile is theirs.
     """
-    kept = tuple(each for each in staff.waiting if each.booth != booth or _passed_back(staff, each, taker))
+    kept = tuple(each for each in staff.waiting if each.booth != booth or passed_back(staff, each, taker))
     after = replace(staff, waiting=kept)
-    if staff.state is not _C or staff.call.booth != booth or _passed_back(staff, staff.call, taker):
+    if staff.state is not _C or staff.call.booth != booth or passed_back(staff, staff.call, taker):
         return after
     return _asked(
         after, _I, why, replace(staff.call, end=End.UNAVAILABLE, to=taker.thing, reminded=False), now
     )
 
 
-def _passed_back(staff: Staff, call: Call, taker: Taker) -> bool:
+def passed_back(staff: Staff, call: Call, taker: Taker) -> bool:
     """Whether a call came here from its taker, or from who had it after them.
 
     That they were asked before does not say so while they have it: they may have refused an earlier call of the

@@ -53,6 +53,13 @@ class Screen:
         message = f"{where}: the screen of {booth} is not live"
         expect(page.locator("body"), message).to_have_attribute("data-link", "live", timeout=PATIENCE_MS)
 
+    def is_lost(self) -> None:
+        """Wait until it says that it does not know."""
+        message = f"{self._where}: the screen still shows what it knew as true"
+        expect(self._page.locator("body"), message).to_have_attribute(
+            "data-link", "lost", timeout=PATIENCE_MS
+        )
+
     def shows(self, person: Person, state: str, *texts: str, told: bool | None = None) -> None:
         """Wait until somebody's tile is in a state, and says these texts."""
         found = tile(self._page, person.id, state)

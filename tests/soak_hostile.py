@@ -460,7 +460,7 @@ def crowd(attack: Attack) -> None:
         with suppress(OSError):
             web = n % 2
             sock = attack.at.opened(attack.at.websocket if web else attack.at.mqtt)
-            hello = wire.connect(f"kiosk-main-{n}" if web else f"idle-{n}", keep_alive=1200)
+            hello = wire.connect(f"kiosk-crowd-{n}" if web else f"idle-{n}", keep_alive=1200)
             sock.sendall(HANDSHAKE + framed(hello) if web else hello)
             idle.append(sock)
     attack.over.wait()

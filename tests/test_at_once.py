@@ -129,6 +129,12 @@ def pressed(record: Record, happening: Happening) -> None:
     second=("sora", "no"),
     told=False,
 )
+@example(
+    before=[("hana", "main"), ("riku", "hall"), ("sora", "main")],
+    first=("hana", "no"),
+    second=("sora", "no"),
+    told=False,
+)
 @given(before=st.lists(HAPPENINGS, max_size=7), first=HAPPENINGS, second=HAPPENINGS, told=st.booleans())
 def test_no_order_of_two_events_loses_a_press_or_calls_two(
     before: list[Happening], first: Happening, second: Happening, told: bool

@@ -100,6 +100,10 @@ def test_the_real_kiosk_is_live_at_the_broker(shop: Shop, broker: Mosquitto) -> 
         screen.shows(hana, "idle")
         assert button.say(PRESS, {"click": "SINGLE"}) == 0
         screen.shows(hana, "calling", told=True)
+        shop.close()
+        screen.is_lost()
+        shop.open()
+        screen.shows(hana, "calling", told=True)
 
 
 def test_the_sample_lets_nobody_but_the_service_speak_for_it(shop: Shop, broker: Mosquitto) -> None:

@@ -583,6 +583,22 @@ def test_who_refuses_while_a_call_is_passed_on_to_them_has_it_alone(side: Side) 
     assert held(side) == {"hana": ["main"], "sora": ["hall"]}
 
 
+def test_an_ok_that_comes_twice_does_not_end_a_call_that_has_moved_on(side: Side) -> None:
+    """Hana's call waited for Sora, by way of whom it went to Riku: he answers, nobody else goes."""
+    press(side, "sora", "main")
+    press(side, "hana", "hall")
+    say(side, "riku", "away")
+    say(side, "hana", "away")
+    say(side, "riku", "back")
+    press(side, "hana", "hall")
+    assert held(side) == {"sora": ["main"], "riku": ["hall"]}
+    side.shop.now += 10
+    sent = said_by_form("riku", "ok", str(side.shop.now))
+    for _ in range(3):
+        sent.send(side)
+    assert read(side.shop.place, "staff-riku").state == "running"
+
+
 def test_a_press_for_a_call_that_waits_moves_that_call(side: Side) -> None:
     say(side, "sora", "away")
     say(side, "riku", "away")

@@ -109,7 +109,7 @@ def test_what_the_page_says_between_its_tables_still_holds(mall: Usage) -> None:
     assert bill(mall)[LINES[3]] > (total - bill(mall)[LINES[0]]) / 2, "and most of the rest for the sweep"
     heard = mall.per_call(lambda cost: cost.messages_5kb + qos() * cost.messages)
     once = mall.per_call(lambda cost: cost.messages - cost.deltas)
-    assert once / heard == pytest.approx(0.3, rel=0.1), "QoS 0 and no delta save seven tenths"
+    assert once / heard == pytest.approx(0.25, rel=0.1), "QoS 0 and no delta save three quarters"
 
 
 def test_every_price_and_every_quota_has_a_source() -> None:

@@ -355,6 +355,7 @@ def test_the_kiosk_is_told_its_websocket_by_the_name_the_page_was_opened_with(sh
         assert get(shop.url("/config.json"), Host=host)[1] == {
             "place": "local",
             "mqtt": f"ws://{name}:{port}/mqtt",
+            "relayed": False,
         }
     assert get(shop.url("/config.json"), Host="a;script-src *")[0] == 400
 

@@ -283,6 +283,7 @@ class LocalPlace:
             place=self.place,
             ws_port=int(self._addresses().websocket.rpartition(":")[2] or 0),
             ws_url=self.settings.ws_url,
+            relayed=self.attached is not None,
             admin_token=self.tokens.admin,
             ready=lambda: self.is_ready,
             counts=self.counts,

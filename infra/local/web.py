@@ -35,6 +35,7 @@ class Web:
 
     Attributes:
         ws_url: where kiosks find MQTT; "" for the page's own host with ``ws_port``.
+        relayed: whether that is a broker of somebody else's, which may be there when we are not.
         admin_token: opens ``/admin`` and ``/metrics``.
         ready: whether everything is up.
         counts: numbers for ``/metrics``, by name.
@@ -47,6 +48,7 @@ class Web:
     place: Place
     ws_port: int
     ws_url: str
+    relayed: bool
     admin_token: str = field(repr=False)
     ready: Callable[[], bool]
     counts: Callable[[], dict[str, float]]
@@ -150,8 +152,8 @@ def _kiosk(web: Web) -> Blueprint:
         return _file("index.html")
 
     @kiosk.get("/config.json")
-    def config() -> dict[str, str]:
-        return {"place": "local", "mqtt": _mqtt_url(web)}
+    def config() -> dict[str, Any]:
+        return {"place": "local", "mqtt": _mqtt_url(web), "relayed": web.relayed}
 
     @kiosk.get("/healthz")
     def healthz() -> tuple[dict[str, Any], int]:

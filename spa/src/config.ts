@@ -8,6 +8,8 @@ export interface Config {
   readonly place: "local" | "aws";
   /** Where MQTT over WebSocket is, `ws://…/mqtt`; "" on AWS, where the address is signed for each connect. */
   readonly mqtt: string;
+  /** Whether somebody else's broker is in between, which may be there when the service is not. */
+  readonly relayed: boolean;
   readonly region: string;
   /** AWS's host of MQTT. */
   readonly endpoint: string;
@@ -24,6 +26,7 @@ export function config(raw: Json): Config {
   return {
     place: from["place"] === "aws" ? "aws" : "local",
     mqtt: field("mqtt"),
+    relayed: from["relayed"] === true,
     region: field("region"),
     endpoint: field("endpoint"),
     identityPool: field("identityPool"),
@@ -31,8 +34,18 @@ export function config(raw: Json): Config {
   };
 }
 
-/** The address to connect to; on AWS signed now, for one connect. */
-export async function urlOf(config: Config, signIn: SignIn): Promise<string> {
+/** How to connect: the address, on AWS signed now for one connect, and whether a broker is in between. */
+export interface Way {
+  readonly url: string;
+  readonly relayed: boolean;
+}
+
+export const wayOf = async (config: Config, signIn: SignIn): Promise<Way> => ({
+  url: await urlOf(config, signIn),
+  relayed: config.relayed,
+});
+
+async function urlOf(config: Config, signIn: SignIn): Promise<string> {
   if (config.place === "local") return expected(config, "mqtt", /^wss?:\/\//, "ws:// or wss://");
   const region = expected(config, "region", /^[a-z0-9-]+$/, "a region of AWS");
   const endpoint = expected(config, "endpoint", /^(wss?:\/\/)?[\w.-]+(:\d+)?$/, "a host");
@@ -42,7 +55,7 @@ export async function urlOf(config: Config, signIn: SignIn): Promise<string> {
   return presigned(endpoint, region, credentials, now());
 }
 
-function expected(config: Config, name: keyof Config, shape: RegExp, what: string): string {
+function expected(config: Config, name: Exclude<keyof Config, "relayed">, shape: RegExp, what: string): string {
   const value = config[name];
   if (!shape.test(value)) throw new Error(`config.json: ${name}: expected ${what} (${config.place}), got "${value}"`);
   return value;
@@ -52,8 +65,8 @@ function expected(config: Config, name: keyof Config, shape: RegExp, what: strin
  * Read anew for every connect: the server may have moved. While it is away this also spares failing WebSockets,
  * which Chromium answers with growing pauses of its own.
  */
-export async function currentUrl(signIn: SignIn): Promise<string> {
+export async function currentWay(signIn: SignIn): Promise<Way> {
   const answer = await fetch("config.json", { cache: "no-store", signal: AbortSignal.timeout(READ_MS) });
   if (!answer.ok) throw new Error(`config.json: ${String(answer.status)}`);
-  return urlOf(config((await answer.json()) as Json), signIn);
+  return wayOf(config((await answer.json()) as Json), signIn);
 }

@@ -1,9 +1,10 @@
 import { createApp } from "vue";
 
 import App from "./App.vue";
+import { isBoothId } from "./booth";
 import { signingIn } from "./cognito";
 import { dialAs } from "./mqtt";
-import { currentUrl } from "./config";
+import { currentWay } from "./config";
 import { language } from "./words";
 import "./style.css";
 
@@ -16,6 +17,6 @@ const signIn = signingIn();
 createApp(App, {
   id,
   language: language(asked.get("lang"), navigator.languages),
-  currentUrl: () => currentUrl(signIn),
-  dial: dialAs(clientId),
+  currentWay: () => currentWay(signIn),
+  dial: dialAs(clientId, isBoothId(id) ? id : "main"),
 }).mount("#app");

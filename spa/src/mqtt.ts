@@ -7,8 +7,9 @@ import { FILTERS, getTopic } from "./shadow";
 const CONNECT_MS = 4000;
 
 export const dialAs =
-  (clientId: string): Dial =>
-  (url, on) => {
+  (clientId: string, booth: string): Dial =>
+  ({ url, relayed }, on) => {
+    const get = (thing: string) => client.publish(getTopic(thing), "");
     const client = mqtt.connect(url, {
       clientId,
       protocolVersion: 4,
@@ -25,13 +26,17 @@ export const dialAs =
         (refused ? on.closed : on.subscribed)();
       });
     });
-    client.on("packetreceive", () => on.packet());
-    client.on("message", (topic, payload) => on.message(topic, payload.toString()));
+    // A broker in between answers pings also when the service is gone: then only what the service says counts.
+    if (!relayed) client.on("packetreceive", () => on.packet());
+    client.on("message", (topic, payload) => {
+      if (relayed) on.packet();
+      on.message(topic, payload.toString());
+    });
     client.on("error", () => on.closed());
     client.on("close", () => on.closed());
     return {
-      get: (thing) => client.publish(getTopic(thing), ""),
-      ping: () => client.sendPing(),
+      get,
+      ping: () => (relayed ? get(`booth-${booth}`) : client.sendPing()),
       end: () => client.end(true),
     };
   };

@@ -17,8 +17,8 @@ afterEach(() => {
 
 async function screen(language: Language = "en", id = "main") {
   const server = fakeDial();
-  const currentUrl = () => Promise.resolve("ws://here/mqtt");
-  app = mount(App, { props: { id, language, currentUrl, dial: server.dial }, attachTo: document.body });
+  const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false });
+  app = mount(App, { props: { id, language, currentWay, dial: server.dial }, attachTo: document.body });
   await vi.advanceTimersByTimeAsync(0);
   server.on.subscribed();
   const say = async (...message: Parameters<typeof server.say>) => {

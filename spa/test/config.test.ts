@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from "vitest";
 
 import type { SignIn } from "../src/cognito";
-import { config, currentUrl, urlOf } from "../src/config";
+import { config, currentWay, wayOf } from "../src/config";
 
 const NOW = new Date("2026-01-01T00:00:00Z");
 const CREDENTIALS = { accessKeyId: "ASIAEXAMPLE", secretKey: "secret", sessionToken: "token" };
@@ -20,24 +20,25 @@ it("reads what the server says", async () => {
   expect(read).toEqual({
     place: "local",
     mqtt: "ws://192.168.1.5:8083/mqtt",
+    relayed: false,
     region: "",
     endpoint: "",
     identityPool: "",
     cognito: "",
   });
-  expect(await urlOf(read, signIn)).toBe("ws://192.168.1.5:8083/mqtt");
+  expect(await wayOf(read, signIn)).toEqual({ url: "ws://192.168.1.5:8083/mqtt", relayed: false });
   expect(signIn).not.toHaveBeenCalled();
 });
 
 it.each([{}, null, { mqtt: 7 }, { mqtt: "http://x" }, { mqtt: "javascript:alert(1)" }])(
   "refuses %j by name",
   async (raw) => {
-    await expect(urlOf(config(raw), signIn)).rejects.toThrow(/config\.json: mqtt: expected ws/);
+    await expect(wayOf(config(raw), signIn)).rejects.toThrow(/config\.json: mqtt: expected ws/);
   },
 );
 
 it("signs in and signs the address on AWS", async () => {
-  const url = new URL(await urlOf(config(AWS), signIn));
+  const url = new URL((await wayOf(config(AWS), signIn)).url);
   expect(signIn).toHaveBeenCalledWith({ id: POOL, url: "https://cognito-identity.ap-northeast-1.amazonaws.com" });
   expect([url.protocol, url.host, url.pathname]).toEqual(["wss:", HOST, "/mqtt"]);
   expect(url.searchParams.get("X-Amz-Date")).toBe("20260101T000000Z");
@@ -45,7 +46,7 @@ it("signs in and signs the address on AWS", async () => {
 });
 
 it("signs in where a test says", async () => {
-  await urlOf(config({ ...AWS, cognito: "http://127.0.0.1:4566" }), signIn);
+  await wayOf(config({ ...AWS, cognito: "http://127.0.0.1:4566" }), signIn);
   expect(signIn).toHaveBeenCalledWith({ id: POOL, url: "http://127.0.0.1:4566" });
 });
 
@@ -59,24 +60,29 @@ it.each([
   ["identityPool", ""],
   ["identityPool", 7],
 ])("refuses %s %j on AWS by name, and asks nobody", async (name, value) => {
-  await expect(urlOf(config({ ...AWS, [name]: value }), signIn)).rejects.toThrow(`config.json: ${name}: expected`);
+  await expect(wayOf(config({ ...AWS, [name]: value }), signIn)).rejects.toThrow(`config.json: ${name}: expected`);
   expect(signIn).not.toHaveBeenCalled();
 });
 
 it("is lost like any link when the sign-in fails", async () => {
   signIn.mockRejectedValueOnce(new Error("NotAuthorizedException"));
-  await expect(urlOf(config(AWS), signIn)).rejects.toThrow("NotAuthorizedException");
+  await expect(wayOf(config(AWS), signIn)).rejects.toThrow("NotAuthorizedException");
 });
 
 it("signs each connect anew, at the address that config.json has by then", async () => {
   const served = [AWS, { ...AWS, endpoint: "other.iot.ap-northeast-1.amazonaws.com" }];
   vi.stubGlobal("fetch", () => Promise.resolve(Response.json(served.shift())));
-  const urls = [await currentUrl(signIn), await currentUrl(signIn)];
-  expect(urls.map((url) => new URL(url).host)).toEqual([HOST, "other.iot.ap-northeast-1.amazonaws.com"]);
+  const ways = [await currentWay(signIn), await currentWay(signIn)];
+  expect(ways.map(({ url }) => new URL(url).host)).toEqual([HOST, "other.iot.ap-northeast-1.amazonaws.com"]);
   expect(signIn).toHaveBeenCalledTimes(2);
 });
 
 it("fails when config.json is not to be had", async () => {
   vi.stubGlobal("fetch", () => Promise.resolve(new Response("", { status: 503 })));
-  await expect(currentUrl(signIn)).rejects.toThrow("config.json: 503");
+  await expect(currentWay(signIn)).rejects.toThrow("config.json: 503");
+});
+
+it.each([true, false, "true", null])("says whether a broker is in between: %j", async (relayed) => {
+  const way = await wayOf(config({ place: "local", mqtt: "ws://b:9001/mqtt", relayed }), signIn);
+  expect(way.relayed).toBe(relayed === true);
 });

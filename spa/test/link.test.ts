@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { effectScope, type EffectScope } from "vue";
 
 import { pauseMs, useLink } from "../src/composables/useLink";
+import type { Way } from "../src/config";
 import { fakeDial } from "./service";
 
 let scope: EffectScope;
@@ -16,9 +17,11 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function opened(url: () => Promise<string> = () => Promise.resolve("ws://here/mqtt")) {
+const at = (url: string): Way => ({ url, relayed: false });
+
+async function opened(way: () => Promise<Way> = () => Promise.resolve(at("ws://here/mqtt"))) {
   const server = fakeDial();
-  const link = scope.run(() => useLink(url, server.dial));
+  const link = scope.run(() => useLink(way, server.dial));
   if (!link) throw new Error("no scope");
   await vi.advanceTimersByTimeAsync(0);
   return { server, link };
@@ -116,7 +119,7 @@ it("tries again when the server cannot say where to connect, and when that is no
   let asked = 0;
   const { server, link } = await opened(() => {
     asked += 1;
-    return asked < 3 ? Promise.reject(new Error("away")) : Promise.resolve("ws://back/mqtt");
+    return asked < 3 ? Promise.reject(new Error("away")) : Promise.resolve(at("ws://back/mqtt"));
   });
   await vi.advanceTimersByTimeAsync(4000);
   expect(server.dialled.map(({ url }) => url)).toEqual(["ws://back/mqtt"]);
@@ -125,7 +128,7 @@ it("tries again when the server cannot say where to connect, and when that is no
 
 it("asks for the address anew for each connect: on AWS it is signed for one", async () => {
   let signed = 0;
-  const { server } = await opened(() => Promise.resolve(`wss://here/mqtt?signed=${String((signed += 1))}`));
+  const { server } = await opened(() => Promise.resolve(at(`wss://here/mqtt?signed=${String((signed += 1))}`)));
   server.on.subscribed();
   server.on.closed();
   await vi.advanceTimersByTimeAsync(2000);

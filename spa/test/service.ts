@@ -2,6 +2,7 @@
 import { ref } from "vue";
 
 import type { Link, SessionEvents } from "../src/composables/useLink";
+import type { Way } from "../src/config";
 import type { JsonObject } from "../src/shadow";
 
 export const T0 = 1_793_235_600_000;
@@ -82,7 +83,7 @@ export function fakeLink() {
 /** Connections that tests answer for: the last one dialled is `on`. */
 export function fakeDial() {
   const dialled: { url: string; pings: number; ended: boolean; asks: string[] }[] = [];
-  const dial = (url: string, on: SessionEvents) => {
+  const dial = ({ url }: Way, on: SessionEvents) => {
     const session = { url, pings: 0, ended: false, asks: [] as string[] };
     dialled.push(session);
     server.on = on;

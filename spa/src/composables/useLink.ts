@@ -1,5 +1,7 @@
 import { onScopeDispose, readonly, ref, type Ref } from "vue";
 
+import type { Way } from "../config";
+
 /** One connection. */
 export interface Session {
   get(thing: string): void;
@@ -10,12 +12,13 @@ export interface Session {
 /** What a connection tells. After `closed` nothing more counts. */
 export interface SessionEvents {
   subscribed(): void;
+  /** The service is there. */
   packet(): void;
   message(topic: string, payload: string): void;
   closed(): void;
 }
 
-export type Dial = (url: string, on: SessionEvents) => Session;
+export type Dial = (way: Way, on: SessionEvents) => Session;
 
 /** The way to the shadows: `up` while connected and subscribed. */
 export interface Link {
@@ -36,7 +39,7 @@ export function pauseMs(awayMs: number, random = Math.random()): number {
 }
 
 /** Keeps a connection for as long as the scope lives: finds out when it died, and makes a new one. */
-export function useLink(currentUrl: () => Promise<string>, dial: Dial): Link {
+export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
   const up = ref(false);
   let listener: (topic: string, payload: string) => void = () => undefined;
   let attempt = new AbortController(); // aborted when its connection, or the try to make one, is given up
@@ -51,10 +54,10 @@ export function useLink(currentUrl: () => Promise<string>, dial: Dial): Link {
     const mine = (attempt = new AbortController());
     const ours = () => !mine.signal.aborted;
     try {
-      const url = await currentUrl();
+      const way = await currentWay();
       if (!ours()) return;
       dueAt = performance.now() + SUBSCRIBED_WITHIN_MS;
-      session = dial(url, {
+      session = dial(way, {
         subscribed: () => ours() && subscribed(),
         packet: () => ours() && packet(),
         message: (topic, payload) => ours() && listener(topic, payload),
