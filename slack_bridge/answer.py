@@ -1,6 +1,7 @@
 """A reply becomes an event of its writer's call, and the words to say back."""
 
-from shadows.calls import Outcome, Place, read, record, volunteer
+from shadows.calls import Outcome, Place, attributes, read, record, volunteer
+from shadows.cards import cards_of
 from shadows.errors import Rejected
 from shadows.staff import BUSY, UNANSWERED, CallEvent, StaffState, answered
 from slack_bridge.phrases import Phrases, phrases
@@ -25,6 +26,8 @@ def answer(reply: Reply, place: Place, lang: str) -> str:
         return say.stranger if event or reply.addressed else ""
     if heard is None or event is None:
         return say.doubtful
+    if reply.about and _is_of_another(place, thing, reply.about):
+        return say.another.format(name=_name(place, thing))
     if event is CallEvent.OK and (went := volunteer(place, thing, reply.key, heard.note)):
         return _volunteered(say, place, thing, went)
     outcome = record(place, thing, answered(event, reply.key, heard.note))
@@ -42,6 +45,20 @@ def _staff_of(place: Place, user: str) -> str:
         else:
             return thing.name
     return ""
+
+
+def _is_of_another(place: Place, thing: str, ts: str) -> bool:
+    """Whether a message is the card of another call than the one that this person has now: its buttons are old, or not theirs.
+
+    One that nobody knows is theirs: a crash may have come before it was remembered.
+    """
+    staff, own = read(place, thing), cards_of(attributes(place, thing))
+    if mine := next((card for card in own if card.ts == ts), None):
+        return mine.call != staff.call.id
+    if staff.state not in BUSY:  # they may go where nobody else does
+        return False
+    others = place.things.list(type="staff")
+    return any(card.ts == ts for other in others for card in cards_of(other.attributes))
 
 
 def _volunteered(say: Phrases, place: Place, thing: str, outcome: Outcome) -> str:

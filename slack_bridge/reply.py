@@ -29,6 +29,7 @@ class Reply:
         id: the message's ts; of a button or a command, what Slack gave instead.
         thread: ts of the thread it stands in; "" for none.
         addressed: it was meant for us whatever it says: a trigger word, our bot's name, a command.
+        about: ts of the message whose button it is; "" for what was written.
     """
 
     channel: str
@@ -37,6 +38,7 @@ class Reply:
     id: str
     thread: str = ""
     addressed: bool = False
+    about: str = ""
 
     @property
     def key(self) -> Key:
@@ -138,12 +140,14 @@ class Reply:
         if payload.get("type") != "block_actions" or not isinstance(actions, list) or not actions:
             return None
         action, message = _object(actions[0], "actions[0]"), _object(payload.get("container"), "container")
+        ts = _text(message, "message_ts")
         return cls(
             channel=_text(_object(payload.get("channel"), "channel"), "id"),
             user=_text(_object(payload.get("user"), "user"), "id"),
             text=_text(action, "value", ""),
-            id=f"{_text(message, 'message_ts')}:{_text(action, 'action_ts')}",
-            thread=_text(message, "thread_ts", ""),
+            id=f"{ts}:{_text(action, 'action_ts')}",
+            thread=_text(message, "thread_ts", "") or ts,
+            about=ts,
         )
 
 
