@@ -1,7 +1,7 @@
 """A reply becomes an event of its writer's call, and the words to say back."""
 
 from shadows.calls import Outcome, Place, attributes, read, record, volunteer
-from shadows.cards import cards_of
+from shadows.cards import card_of, cards_of
 from shadows.errors import Rejected
 from shadows.staff import BUSY, UNANSWERED, CallEvent, StaffState, answered
 from slack_bridge.phrases import Phrases, phrases
@@ -21,6 +21,8 @@ def answer(reply: Reply, place: Place, lang: str) -> str:
     if heard is None and not reply.addressed:
         return ""
     thing = _staff_of(place, reply.user)
+    if reply.reaction and not (thing and _is_called_by(place, thing, reply.about)):
+        return ""
     event = heard.event if heard else None
     if not thing:
         return say.stranger if event or reply.addressed else ""
@@ -45,6 +47,13 @@ def _staff_of(place: Place, user: str) -> str:
         else:
             return thing.name
     return ""
+
+
+def _is_called_by(place: Place, thing: str, ts: str) -> bool:
+    """Whether a message is the card of the call that this person has yet to answer."""
+    staff = read(place, thing)
+    card = card_of(attributes(place, thing), staff.call.id)
+    return staff.state is StaffState.CALLING and card is not None and card.ts == ts
 
 
 def _is_of_another(place: Place, thing: str, ts: str) -> bool:

@@ -16,12 +16,13 @@ SCOPES: Final = {
     "commands": "/call",
     "groups:history": "the event message.groups: a private channel",
     "groups:read": "as channels:read, of a private channel",
+    "reactions:read": "the event reaction_added",
     "users:read": "`staffcall doctor`: whether people are there",
 }
 _OTHERWISE: Final = frozenset(
     ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 )  # what YAML makes no text of
-EVENTS: Final = ("app_mention", "message.channels", "message.groups")
+EVENTS: Final = ("app_mention", "message.channels", "message.groups", "reaction_added")
 
 
 def manifest(url: str = "") -> JsonObject:

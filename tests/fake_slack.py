@@ -37,7 +37,7 @@ POST_MESSAGE: Final = "/api/chat.postMessage"
 UPDATE: Final = "/api/chat.update"
 INVALID_AUTH: Final = b'{"ok": false, "error": "invalid_auth"}'
 SCOPES: Final = frozenset(
-    {"chat:write", "app_mentions:read", "users:read"}
+    {"chat:write", "app_mentions:read", "commands", "reactions:read", "users:read"}
     | {f"{kind}:{right}" for kind in ("channels", "groups") for right in ("history", "read")}
 )
 # The scopes of which a method of the Web API needs one.

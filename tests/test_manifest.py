@@ -63,7 +63,8 @@ def test_the_app_hears_all_that_we_read_and_may_do_all_that_we_ask() -> None:
 
 
 def read_as(kind: str) -> dict[str, Any]:
-    return {"type": kind, "channel": "C0", "user": "U0", "text": "ok", "ts": "1.5"}
+    item = {"type": "message", "channel": "C0", "ts": "1.5"}
+    return {**item, "type": kind, "user": "U0", "text": "ok", "reaction": "+1", "item": item}
 
 
 def test_texts_are_quoted_where_yaml_would_read_them_otherwise() -> None:

@@ -15,6 +15,8 @@ from shadows.cards import BEHIND_FOR_MS, KEPT, Card, Shown, Standing, card_of, c
 from shadows.errors import Rejected
 from shadows.staff import CallEvent, End, StaffState
 from shadows.telling import Delivery, NotTold, deliver
+from slack_bridge.answer import answer
+from slack_bridge.reply import Reply
 from slack_bridge.tellers import BotTeller
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Next, Posted
 from tests.memory import Shop, Wall
@@ -544,3 +546,72 @@ def test_what_a_message_does_not_show_when_it_is_killed_it_shows_after_the_resta
         assert len([post for post in slack.posts if not post.thread]) == 1
         assert process.end(15) == 0
     assert "Traceback" not in process.output.decode()
+
+
+# --- Reactions
+
+
+def reacted(shop: Shop, name: str, ts: str, user: str = "UHANA", **more: Any) -> str:
+    item = {"type": "message", "channel": "C0CALLS", "ts": ts}
+    event = {"type": "reaction_added", "user": user, "reaction": name, "item": item, **more}
+    reply = Reply.from_event({"event": event})
+    return answer(reply, shop.place, "en") if reply else ""
+
+
+@pytest.mark.parametrize(
+    "name", ["+1", "+1::skin-tone-4", "thumbsup", "white_check_mark", "heavy_check_mark"]
+)
+def test_a_reaction_that_agrees_is_an_ok_of_who_is_called_and_only_once(shop: Shop, name: str) -> None:
+    hana = shop.staff("hana")
+    card = called(shop, hana)
+    assert "on your way" in reacted(shop, name, card.ts)
+    assert read(shop.place, hana).state is StaffState.RUNNING
+    before = shop.shadows.get(hana)
+    for again in (name, "+1", "white_check_mark"):
+        assert reacted(shop, again, card.ts) == ""
+    assert shop.shadows.get(hana) == before
+
+
+def test_any_other_reaction_does_nothing(shop: Shop) -> None:
+    hana, sora = shop.staff("hana"), shop.staff("sora")
+    card = called(shop, hana)
+    others = called(shop, sora)
+    shop.staff("riku")
+    before = [shop.shadows.get(thing) for thing in (hana, sora)]
+    for name, ts, user in (
+        ("-1", card.ts, "UHANA"),
+        ("eyes", card.ts, "UHANA"),
+        ("+1", "5.0", "UHANA"),
+        ("+1", others.ts, "UHANA"),
+        ("+1", card.ts, "USORA"),
+        ("+1", card.ts, "URIKU"),
+        ("+1", card.ts, "U0STRANGER"),
+    ):
+        assert reacted(shop, name, ts, user) == ""
+    assert reacted(shop, "+1", card.ts, item={"type": "file", "file": "F1"}) == ""
+    assert [shop.shadows.get(thing) for thing in (hana, sora)] == before
+
+
+def test_a_reaction_to_an_old_card_answers_for_no_other_call(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    old = called(shop, hana)
+    shop.says(hana, CallEvent.DONE)
+    called(shop, hana)
+    assert reacted(shop, "+1", old.ts) == ""
+    assert read(shop.place, hana).state is StaffState.CALLING
+
+
+def test_a_reaction_comes_by_socket_mode_also_twice(tmp_path: Path, slack: FakeSlack) -> None:
+    with Place(tmp_path / "data", slack, **APP, slack_api_url=slack.api_url) as place:
+        place.furnish()
+        until(lambda: slack.connected, "Socket Mode")
+        place.press(id="1")
+        card = until(lambda: slack.posts, "the mention")[0]
+        until(lambda: place.is_told("hana"), "its report")
+        for n in range(2):
+            payload = slack.react(card.ts, "+1::skin-tone-2", by="U0HANA")
+            slack.send({"envelope_id": f"e{n}", "type": "events_api", "payload": payload})
+            slack.wait_for(lambda n=n: len(slack.acks) == n + 1)  # type: ignore[misc]
+        assert place.state("hana") == "running"
+        until(lambda: "on the way" in slack.shown(card.ts).text, "the card", 20)
+        assert [post.thread for post in slack.posts[1:]] == [card.ts]
