@@ -17,7 +17,11 @@ from shadows.shadow import JsonObject, Shadow, Thing
 
 if TYPE_CHECKING:
     from mypy_boto3_iot import IoTClient
-    from mypy_boto3_iot.type_defs import CreateThingRequestTypeDef, ListThingsRequestPaginateTypeDef
+    from mypy_boto3_iot.type_defs import (
+        CreateThingRequestTypeDef,
+        ListThingsRequestPaginateTypeDef,
+        UpdateThingRequestTypeDef,
+    )
     from mypy_boto3_iot_data import IoTDataPlaneClient
 
 PAGE = 250  # things: as many as AWS gives at once
@@ -77,12 +81,16 @@ class AwsThings:
         with _refusals(self._client.meta.endpoint_url):
             return _thing(self._client.describe_thing(thingName=name))
 
-    def update(self, name: str, attributes: Mapping[str, str]) -> None:
+    def update(self, name: str, attributes: Mapping[str, str], *, version: int | None = None) -> None:
         """As :meth:`shadows.shadow.Things.update`."""
+        request: UpdateThingRequestTypeDef = {
+            "thingName": name,
+            "attributePayload": {"attributes": attributes, "merge": True},
+        }
+        if version is not None:
+            request["expectedVersion"] = version
         with _refusals(self._client.meta.endpoint_url):
-            self._client.update_thing(
-                thingName=name, attributePayload={"attributes": attributes, "merge": True}
-            )
+            self._client.update_thing(**request)
 
     def delete(self, name: str) -> None:
         """As :meth:`shadows.shadow.Things.delete`."""

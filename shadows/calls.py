@@ -406,3 +406,20 @@ def attributes(place: Place, thing: str) -> Mapping[str, str]:
         if no.code != 404:
             raise
         return {}
+
+
+def booth_title(place: Place, booth: str) -> str:
+    """What people call a booth; its id, if it has no title."""
+    try:
+        title = place.shadows.get(f"booth-{booth}").reported.get("title")
+    except Rejected:  # no such booth any more, or no name for one: its id says enough
+        return booth
+    return title if isinstance(title, str) and title else booth
+
+
+def staff_name(place: Place, thing: str) -> str:
+    """What people call a person; their id, if they have no name, or were removed."""
+    try:
+        return read(place, thing).name or thing.removeprefix("staff-")
+    except Rejected:
+        return thing.removeprefix("staff-")

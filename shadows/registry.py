@@ -17,13 +17,19 @@ from typing import Final
 
 from ulid import ULID
 
-from shadows.calls import Outcome, Place, record
+from shadows.calls import OPEN, Outcome, Place, record
+from shadows.cards import CARDS
 from shadows.errors import Rejected
 from shadows.heartbeat import period_s
 from shadows.shadow import JsonObject, Shadow, Thing
 from shadows.staff import CallEvent, ClickType, Key, Staff, answered, newcomer
 
 NAME_LENGTH: Final = 80
+BOOKS: Final = (
+    CARDS,
+    OPEN,
+    "thread",
+)  # attributes that nobody gave: book-keeping, ours and of earlier versions
 STAFF_AT_A_BOOTH: Final = 200
 HEARTBEAT_S: Final = (60, 31 * 86_400)  # what comes more often is not counted one by one
 READS_AT_ONCE: Final = 8
@@ -526,8 +532,7 @@ def _create(place: Place, thing: Thing) -> bool:
             raise
         place.things.create(thing)
         return True
-    # "thread" is the book-keeping of whoever tells them.
-    theirs = {name: value for name, value in there.attributes.items() if name != "thread"}
+    theirs = {name: value for name, value in there.attributes.items() if name not in BOOKS}
     if theirs != thing.attributes:
         raise Rejected(409, f"id: there is a {kind} {id} already, and not like this one")
     return False

@@ -90,11 +90,12 @@ class Things(Protocol):
             Rejected: 404, if there is none.
         """
 
-    def update(self, name: str, attributes: Mapping[str, str]) -> None:
+    def update(self, name: str, attributes: Mapping[str, str], *, version: int | None = None) -> None:
         """Lay attributes over those that are there; an empty value removes one.
 
         Raises:
-            Rejected: 404, if there is none; 400 for an attribute that AWS refuses.
+            Rejected: 404, if there is none; 409, if ``version`` is given and is not the current one; 400 for an
+                attribute that AWS refuses.
         """
 
     def delete(self, name: str) -> None:

@@ -214,6 +214,30 @@ class Asked:
         return (self.since, self.call.id, self.call.count, self.call.reminded)
 
 
+def past_text(asked: Asked) -> str:
+    """How a call ended, as it stands in a shadow: a line, for every key there costs its metadata, too."""
+    call = asked.call
+    known = (asked.since, asked.why, call.id, call.booth, call.at, call.count, call.end, call.to)
+    return "/".join(map(str, known))
+
+
+def past_of(text: str) -> Asked | None:
+    """Read it; None if it is none."""
+    parts = text.split("/")
+    if len(parts) != 8 or not all(parts[n].isdecimal() for n in (0, 4, 5)):
+        return None
+    since, why, id, booth, at, count, end, to = parts
+    call = Call(
+        id=id,
+        booth=booth,
+        at=_number(int(at)),
+        count=_number(int(count)),
+        end=_member(End, end, End.OPEN),
+        to=to,
+    )
+    return Asked(since=_number(int(since)), why=_member(CallEvent, why, CallEvent.DONE), call=call)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """What makes an event the same one when it comes again.
@@ -296,6 +320,8 @@ class Staff:
         telling: that somebody is sending right now, or that Slack refused the last message for good; None for neither.
         told_at: when Slack last took a message for this person, ms; 0 for never.
         waiting: calls of other booths, oldest first.
+        past: how the call before this one ended, if that was not reported when this one came; its message in Slack is
+            still to say so.
         version: of the shadow; a write names it.
     """
 
@@ -307,6 +333,7 @@ class Staff:
     telling: Telling | None = None
     told_at: int = 0
     waiting: tuple[Call, ...] = ()
+    past: Asked | None = None
     version: int = 0
 
     @classmethod
@@ -323,6 +350,7 @@ class Staff:
             telling=Telling.read(reported.get("telling")),
             told_at=_number(reported.get("toldAt")),
             waiting=tuple(map(Call.read, waiting)) if isinstance(waiting, list) else (),
+            past=past_of(_text(reported.get("past"))),
             version=shadow.version,
         )
 
@@ -591,7 +619,11 @@ def _not_waiting(staff: Staff, booth: str) -> Staff:
 
 def _asked(staff: Staff, state: StaffState, why: CallEvent, call: Call, now: int) -> Staff:
     since = max(now, staff.asked.since + 1)  # later than any other, so that there is a delta until it is told
-    return replace(staff, asked=Asked(state=state, since=since, why=why, call=call))
+    asked = Asked(state=state, since=since, why=why, call=call)
+    if staff.call.id in ("", call.id):
+        return replace(staff, asked=asked)
+    past = past_of(past_text(staff.asked)) if staff.untold else None
+    return replace(staff, asked=asked, past=past)
 
 
 def _union(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
@@ -631,6 +663,8 @@ def changes(before: Staff, after: Staff) -> dict[str, Any]:
         reported["seen"] = list(after.seen)
     if after.waiting != before.waiting:
         reported["waiting"] = [call.document() for call in after.waiting]
+    if after.past != before.past:
+        reported["past"] = past_text(after.past) if after.past else None
     if reported:
         patch["reported"] = reported
     return patch

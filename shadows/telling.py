@@ -11,7 +11,19 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from shadows.calls import OPEN, Heard, Place, attributes, colleagues, read, rewrite, take_next
+from shadows.calls import (
+    OPEN,
+    Heard,
+    Place,
+    attributes,
+    booth_title,
+    colleagues,
+    read,
+    rewrite,
+    staff_name,
+    take_next,
+)
+from shadows.cards import Card, card_of, keep, standing_of
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 from shadows.staff import BUSY, Asked, Call, CallEvent, End, Staff, StaffState, Telling
@@ -33,6 +45,9 @@ class MentionKind(StrEnum):
     EXPIRED = "expired"
 
 
+ANNOUNCED: Final = (MentionKind.PRESS, MentionKind.HANDOVER)  # with these a call comes to a person
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mention:
     """One message to one person, or to all where nobody is left.
@@ -44,7 +59,7 @@ class Mention:
         call: as it stood when this was decided.
         state: of the person.
         tried: names of those who were asked before.
-        thread: ts of the first message about this call, where it is known; else "".
+        thread: ts of this person's card of the call, if Slack has one; else "".
         colleagues: Slack ids of those who are asked first when nobody is left; everybody is, if there are none.
     """
 
@@ -58,6 +73,14 @@ class Mention:
     tried: tuple[str, ...] = ()
     thread: str = ""
     colleagues: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """Where Slack has a message that it took."""
+
+    channel: str
+    ts: str
 
 
 class NotTold(Exception):  # noqa: N818 - a state of the message, not a fault of ours
@@ -91,8 +114,8 @@ class NotTold(Exception):  # noqa: N818 - a state of the message, not a fault of
 class Teller(Protocol):
     """How people are told."""
 
-    def tell(self, mention: Mention) -> str:
-        """Send one message within 3 s; the answer is its ts, or "" if the way of sending knows none.
+    def tell(self, mention: Mention) -> Receipt | None:
+        """Send one message within 3 s; the answer says where it is, or None if the way of sending does not know.
 
         Raises:
             NotTold: Slack did not take it, or nobody knows.
@@ -251,7 +274,7 @@ def deliver(
         return Delivery.CLAIMED if left else Delivery.REPORTED
     staff, kind = claimed
     with _attempted(place, {thing: staff}, kind, note):
-        _say(place, teller, _mention(place, thing, staff, kind))
+        _say(place, teller, staff, _mention(place, thing, staff, kind))
     _report(place, thing, staff, told_at=place.clock())
     return Delivery.TOLD
 
@@ -358,44 +381,46 @@ def _report(place: Place, thing: str, said: Staff, told_at: int = 0, alive_since
         take_next(place, thing)
 
 
-def _say(place: Place, teller: Teller, mention: Mention) -> None:
+def _say(place: Place, teller: Teller, staff: Staff, mention: Mention) -> None:
     if mention.kind is MentionKind.EXPIRED:
         teller.tell_expired(1)
         return
-    ts = teller.tell(mention)
+    receipt = teller.tell(mention)
     if mention.kind is MentionKind.NOBODY:
         heard = Heard(call=mention.call.id, at=place.clock(), everybody=not mention.colleagues)
-        _note_on_thing(
-            place, mention.thing, {OPEN: heard.text}
-        )  # if that fails, nobody could answer: it is told again
-    elif ts and mention.kind in (MentionKind.PRESS, MentionKind.HANDOVER):
-        with suppress(
-            Rejected
-        ):  # without the thread, a repeat goes to the channel: that is no reason to send twice
-            _note_on_thing(place, mention.thing, {"thread": f"{mention.call.id}:{ts}"})
+        try:
+            place.things.update(mention.thing, {OPEN: heard.text})
+        except Rejected as no:
+            if no.code != 404:  # not removed meanwhile: nobody could answer, so it is told again
+                raise
+    elif receipt and receipt.ts and not mention.thread and mention.kind in ANNOUNCED:
+        with suppress(Rejected):  # without its card, a repeat goes to the channel: no reason to send twice
+            keep(place, mention.thing, _card(staff, receipt))
 
 
-def _note_on_thing(place: Place, thing: str, noted: Mapping[str, str]) -> None:
-    try:
-        place.things.update(thing, noted)
-    except Rejected as no:
-        if no.code != 404:  # removed meanwhile
-            raise
+def _card(staff: Staff, receipt: Receipt) -> Card:
+    return Card(
+        call=staff.call.id,
+        channel=receipt.channel,
+        ts=receipt.ts,
+        since=staff.asked.since,
+        shows=standing_of(staff).digest,
+    )
 
 
 def _mention(place: Place, thing: str, staff: Staff, kind: MentionKind) -> Mention:
     private = attributes(place, thing)
-    call_id, _, ts = private.get("thread", "").partition(":")
+    card = card_of(private, staff.call.id)
     return Mention(
         kind=kind,
         thing=thing,
         name=staff.name or thing.removeprefix("staff-"),
         slack=private.get("slackUserId", ""),
-        booth=_title(place, staff.call.booth),
+        booth=booth_title(place, staff.call.booth),
         call=staff.call,
         state=staff.state,
-        tried=tuple(_name(place, other) for other in staff.call.tried),
-        thread=ts if call_id == staff.call.id else "",
+        tried=tuple(staff_name(place, other) for other in staff.call.tried),
+        thread=card.ts if card else "",
         colleagues=_colleagues(place, thing, staff) if kind is MentionKind.NOBODY else (),
     )
 
@@ -404,18 +429,3 @@ def _colleagues(place: Place, thing: str, staff: Staff) -> tuple[str, ...]:
     # Nobody would ask the others afterwards, where nobody is reminded.
     first = not staff.call.reminded and place.timing.remind_s > 0
     return tuple(colleagues(place, thing, staff.call)) if first else ()
-
-
-def _title(place: Place, booth: str) -> str:
-    try:
-        title = place.shadows.get(f"booth-{booth}").reported.get("title")
-    except Rejected:  # no such booth any more, or no name for one: its id says enough
-        return booth
-    return title if isinstance(title, str) and title else booth
-
-
-def _name(place: Place, thing: str) -> str:
-    try:
-        return read(place, thing).name or thing.removeprefix("staff-")
-    except Rejected:
-        return thing.removeprefix("staff-")

@@ -1,6 +1,7 @@
 """A reply becomes an event of its writer's call, and the words to say back."""
 
 from shadows.calls import Outcome, Place, attributes, read, record, volunteer
+from shadows.cards import card_of, cards_of
 from shadows.errors import Rejected
 from shadows.staff import BUSY, UNANSWERED, Call, CallEvent, StaffState, answered
 from slack_bridge.phrases import Phrases, phrases
@@ -28,11 +29,15 @@ def answer(reply: Reply, place: Place, lang: str) -> str:
     if heard is None and not (reply.addressed or reply.thread or may_answer(reply.text)):
         return ""
     thing = _staff_of(place, reply.user)
+    if reply.reaction and not (thing and _is_called_by(place, thing, reply.about)):
+        return ""
     event = heard.event if heard else None
     if not thing:
         return say.stranger if event or reply.addressed else ""
     if heard is None or event is None:
         return _aside(reply, place, say, thing)
+    if reply.about and _is_of_another(place, thing, reply.about):
+        return say.another.format(name=_name(place, thing))
     if event is CallEvent.OK and (
         went := volunteer(place, thing, reply.key, heard.note, minutes(heard.note))
     ):
@@ -69,8 +74,9 @@ def _noted(reply: Reply, place: Place, say: Phrases, thing: str, note: str) -> s
 
 
 def _in_thread(reply: Reply, place: Place, thing: str, call: Call) -> bool:
-    """Whether it was written below the message with which somebody was called."""
-    return reply.thread != "" and attributes(place, thing).get("thread") == f"{call.id}:{reply.thread}"
+    """Whether it was written below the card of somebody's call."""
+    card = card_of(attributes(place, thing), call.id) if reply.thread else None
+    return card is not None and card.ts == reply.thread
 
 
 def _staff_of(place: Place, user: str) -> str:
@@ -84,6 +90,27 @@ def _staff_of(place: Place, user: str) -> str:
         else:
             return thing.name
     return ""
+
+
+def _is_called_by(place: Place, thing: str, ts: str) -> bool:
+    """Whether a message is the card of the call that this person has yet to answer."""
+    staff = read(place, thing)
+    card = card_of(attributes(place, thing), staff.call.id)
+    return staff.state is StaffState.CALLING and card is not None and card.ts == ts
+
+
+def _is_of_another(place: Place, thing: str, ts: str) -> bool:
+    """Whether a message is the card of another call than the one that this person has now: its buttons are old, or not theirs.
+
+    One that nobody knows is theirs: a crash may have come before it was remembered.
+    """
+    staff, own = read(place, thing), cards_of(attributes(place, thing))
+    if mine := next((card for card in own if card.ts == ts), None):
+        return mine.call != staff.call.id
+    if staff.state not in BUSY:  # they may go where nobody else does
+        return False
+    others = place.things.list(type="staff")
+    return any(card.ts == ts for other in others for card in cards_of(other.attributes))
 
 
 def _volunteered(say: Phrases, place: Place, thing: str, outcome: Outcome) -> str:

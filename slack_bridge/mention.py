@@ -9,6 +9,7 @@ from shadows.telling import Mention, MentionKind
 from slack_bridge.phrases import Phrases, phrases
 from slack_bridge.words import escaped
 
+EVERYBODY: Final = "<!here>"
 SLACK_ID: Final = re.compile(r"[UW][A-Z0-9]{1,30}")
 
 
@@ -50,10 +51,10 @@ def _sentence(say: Phrases, mention: Mention) -> str:
 
 def _who(mention: Mention) -> str:
     if mention.kind is MentionKind.NOBODY:
-        return " ".join(f"<@{id}>" for id in mention.colleagues if SLACK_ID.fullmatch(id)) or "<!here>"
+        return " ".join(f"<@{id}>" for id in mention.colleagues if SLACK_ID.fullmatch(id)) or EVERYBODY
     if SLACK_ID.fullmatch(mention.slack):
         return f"<@{mention.slack}>"
-    return "→" if mention.kind is MentionKind.CANCELLED else "<!here>"
+    return "→" if mention.kind is MentionKind.CANCELLED else EVERYBODY
 
 
 def _asked(mention: Mention) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from shadows.staff import CallEvent, ClickType, StaffState
+from shadows.staff import CallEvent, ClickType, End, StaffState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +22,14 @@ class Phrases:
         note, thread, handed_over, nobody_else: may follow an answer.
         noted: to who is on the way and wrote one more note.
         quicker: to a volunteer, when another one goes already.
+        another: to who pressed a button of a call that they have not, or not any more.
+        buttons: below a card, by what one says with it.
+        on_the_way, over, forgotten: what a card says once the call was answered; by how it was over; of a call of which
+            nothing else is known any more. ``note`` stands behind the first.
+        has_it_now, nobody_has_it: may follow how it was over.
+        waits_since, waited, took: of a card; ``date`` is Slack's own.
+        dot: stands between those.
+        seconds, minutes, hours: how long something took.
         doubtful, stranger: when we did not understand what, or whom.
     """
 
@@ -49,6 +57,21 @@ class Phrases:
     quicker: str
     doubtful: str
     stranger: str
+    another: str
+    buttons: Mapping[str, str]
+    on_the_way: str
+    said: str
+    over: Mapping[End, str]
+    forgotten: str
+    has_it_now: str
+    nobody_has_it: str
+    waits_since: str
+    waited: str
+    took: str
+    dot: str
+    seconds: str
+    minutes: str
+    hours: str
 
 
 _E, _S = CallEvent, StaffState
@@ -129,6 +152,29 @@ EN: Final = Phrases(
     doubtful="Sorry, that was not clear to me, so nothing has changed, and the screen shows nothing of it. These words start an answer: *ok* (5 minutes), *no*, "
     "*done*, *away*, *back*.",
     stranger="Sorry, I do not know you yet. Please ask whoever looks after the staff list to add your Slack id.",
+    another="That is another call than yours, {name}, so nothing has changed.",
+    buttons={"ok": "On my way", "ok 5 min": "5 minutes", "no": "Can't come", "done": "Done"},
+    on_the_way="{name} is on the way to *{booth}*{note}.",
+    said=': "{note}"',
+    over={
+        End.DONE: "{name} has been at *{booth}*.",
+        End.ENDED: "{name} went to *{booth}*, and the call is over.",
+        End.CANCELLED: "The visitor at *{booth}* does not wait any more: {name} need not go.",
+        End.MISSED: "{name} did not answer the call of *{booth}*.",
+        End.REFUSED: "{name} cannot come to *{booth}*.",
+        End.UNAVAILABLE: "{name} could not take the call of *{booth}*.",
+        End.EXPIRED: "The call of *{booth}* expired before {name} could answer.",
+    },
+    forgotten="This call for {name} is over.",
+    has_it_now=" {to} has the call now.",
+    nobody_has_it=" Nobody was left to ask.",
+    waits_since="Since {date}",
+    waited="answered after {time}",
+    took="over after {time}",
+    dot=" · ",
+    seconds="{s} s",
+    minutes="{m} min {s} s",
+    hours="{h} h {m} min",
 )
 
 JA: Final = Phrases(
@@ -169,6 +215,29 @@ JA: Final = Phrases(
     doubtful="すみません、はっきりしなかったので何も変えず、画面にも出していません。返事は次の言葉で始めてください："
     "*ok*（5分で など）、*no*、*done*、*away*、*back*。",
     stranger="すみません、まだ名簿にありません。担当者に、あなたの Slack ID の登録を頼んでください。",
+    another="これは{name}さんのいまの呼び出しではないため、何も変えていません。",
+    buttons={"ok": "向かいます", "ok 5分": "5分で行きます", "no": "行けません", "done": "完了"},
+    on_the_way="{name}さんが「{booth}」に向かっています{note}。",
+    said="（「{note}」）",
+    over={
+        End.DONE: "{name}さんが「{booth}」の対応を終えました。",
+        End.ENDED: "{name}さんが「{booth}」に向かい、この呼び出しは終了しました。",
+        End.CANCELLED: "「{booth}」のお客様が呼び出しを取り消しました。{name}さんは行かなくて大丈夫です。",
+        End.MISSED: "{name}さんから「{booth}」の呼び出しへの返事がありませんでした。",
+        End.REFUSED: "{name}さんは「{booth}」に行けません。",
+        End.UNAVAILABLE: "{name}さんは「{booth}」の呼び出しを受けられませんでした。",
+        End.EXPIRED: "{name}さんが答える前に、「{booth}」の呼び出しは期限切れになりました。",
+    },
+    forgotten="{name}さんへのこの呼び出しは終了しました。",
+    has_it_now="いまは{to}さんが担当です。",
+    nobody_has_it="ほかに呼べる人がいませんでした。",
+    waits_since="{date}から",
+    waited="返事まで{time}",
+    took="終了まで{time}",
+    dot="・",
+    seconds="{s}秒",
+    minutes="{m}分{s}秒",
+    hours="{h}時間{m}分",
 )
 
 LANGUAGES: Final[Mapping[str, Phrases]] = {"ja": JA, "en": EN}

@@ -13,6 +13,7 @@ from slack_bridge.words import hear
 
 BODY_LIMIT: Final = 64 * 1024
 FORM_FIELDS: Final = ("channel_id", "timestamp", "user_id", "text")
+AGREES: Final = frozenset(("+1", "thumbsup", "white_check_mark", "heavy_check_mark"))
 # A message of its own, also to the channel from a thread, and with a file. Every other kind is about a message:
 # message_changed, message_deleted, channel_join, bot_message and many more.
 WRITTEN: Final = (None, "thread_broadcast", "file_share")
@@ -29,6 +30,8 @@ class Reply:
         id: the message's ts; of a button or a command, what Slack gave instead.
         thread: ts of the thread it stands in; "" for none.
         addressed: it was meant for us whatever it says: a trigger word, our bot's name, a command.
+        about: ts of the message whose button it is, or to which it is a reaction; "" for what was written.
+        reaction: it is only a reaction: whoever may not mean us is answered nothing.
     """
 
     channel: str
@@ -37,6 +40,8 @@ class Reply:
     id: str
     thread: str = ""
     addressed: bool = False
+    about: str = ""
+    reaction: bool = False
 
     @property
     def key(self) -> Key:
@@ -78,7 +83,7 @@ class Reply:
         """Read an ``event_callback`` of the Events API or of Socket Mode; None for what no person wrote to us.
 
         Shape: ``{"event": {"type": "message" | "app_mention", "channel": "C…", "user": "U…", "text": "ok", "ts": "…",
-        "thread_ts"?: "…"}, "authorizations": [{"user_id": <our bot>}]}``.
+        "thread_ts"?: "…"}, "authorizations": [{"user_id": <our bot>}]}``, or an event as :meth:`_from_reaction` has it.
 
         Raises:
             Rejected: 400, for a field of another kind.
@@ -86,6 +91,8 @@ class Reply:
         Source: docs.slack.dev, events/message and events/app_mention.
         """
         event = payload.get("event")
+        if isinstance(event, dict) and event.get("type") == "reaction_added":
+            return cls._from_reaction(event)
         if not isinstance(event, dict) or event.get("type") not in ("message", "app_mention"):
             return None
         if event.get("subtype") not in WRITTEN or event.get("hidden") or event.get("user") == "USLACKBOT":
@@ -102,6 +109,23 @@ class Reply:
             thread=_text(event, "thread_ts", ""),
             addressed=called in text,
         )
+
+    @classmethod
+    def _from_reaction(cls, event: JsonObject) -> Self | None:
+        """Read a reaction to a message; one that agrees says "ok", in any tone of skin. None for every other.
+
+        Shape: ``{"type": "reaction_added", "user": "U…", "reaction": "+1", "item": {"type": "message", "channel": "C…",
+        "ts": "…"}}``. However often it comes, and with whichever of them, it is one "ok" to one message.
+
+        Source: docs.slack.dev, events/reaction_added.
+        """
+        item = event.get("item")
+        name = _text(event, "reaction", "").partition("::")[0]
+        if name not in AGREES or not isinstance(item, dict) or item.get("type") != "message":
+            return None
+        channel, ts = _text(item, "channel"), _text(item, "ts")
+        user = _text(event, "user")
+        return cls(channel=channel, user=user, text="ok", id=f"{ts}:+1", thread=ts, about=ts, reaction=True)
 
     @classmethod
     def from_command(cls, form: dict[str, str]) -> Self:
@@ -138,12 +162,14 @@ class Reply:
         if payload.get("type") != "block_actions" or not isinstance(actions, list) or not actions:
             return None
         action, message = _object(actions[0], "actions[0]"), _object(payload.get("container"), "container")
+        ts = _text(message, "message_ts")
         return cls(
             channel=_text(_object(payload.get("channel"), "channel"), "id"),
             user=_text(_object(payload.get("user"), "user"), "id"),
             text=_text(action, "value", ""),
-            id=f"{_text(message, 'message_ts')}:{_text(action, 'action_ts')}",
-            thread=_text(message, "thread_ts", ""),
+            id=f"{ts}:{_text(action, 'action_ts')}",
+            thread=_text(message, "thread_ts", "") or ts,
+            about=ts,
         )
 
 

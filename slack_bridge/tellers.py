@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException
 from threading import Event, Lock, Thread
 from typing import Final, TypeVar
@@ -15,8 +15,10 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import WebClient
 from slack_sdk.webhook import WebhookClient
 
-from shadows.telling import Mention, MentionKind, NotTold
-from slack_bridge.mention import expired_words, words
+from shadows.cards import Card, Shown, Standing
+from shadows.telling import ANNOUNCED, Mention, NotTold, Receipt
+from slack_bridge.card import Blocks, announced, look
+from slack_bridge.mention import EVERYBODY, expired_words, words
 from slack_bridge.refusals import refusal_of
 
 log = logging.getLogger(__name__)
@@ -27,6 +29,19 @@ LONGEST_WAIT_S: Final = 3600.0
 LONGEST_ANSWER_S: Final = 30.0  # an answer that comes later than this is no courtesy any more
 PACE_S: Final = 1.0
 API_URL: Final = "https://slack.com/api/"
+# What Slack says of how a message looks, or where it stands, and not of its words.
+UNADORNED: Final = frozenset(
+    {
+        "cannot_reply_to_message",
+        "invalid_arguments",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "msg_blocks_too_long",
+        "restricted_action_non_threadable_channel",
+        "thread_not_found",
+    }
+)
+UNCHANGEABLE: Final = frozenset({"block_mismatch", "cant_update_message", "edit_window_closed"})
 # slack_sdk writes the webhook's URL, which is a secret, into its log.
 SILENT: Final = logging.getLogger("slack_bridge.silent")
 SILENT.setLevel(logging.CRITICAL + 1)
@@ -34,11 +49,12 @@ SILENT.setLevel(logging.CRITICAL + 1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Post:
-    """Words to be said in a channel, or in a thread of it."""
+    """Words to be said in a channel, or in a thread of it; with blocks, those are seen instead."""
 
     channel: str
     text: str
     thread: str = ""
+    blocks: Blocks = ()
 
 
 class WebhookTeller:
@@ -48,14 +64,13 @@ class WebhookTeller:
         self._client = WebhookClient(url, timeout=TIMEOUT_S, retry_handlers=[], logger=SILENT)
         self._lang = lang
 
-    def tell(self, mention: Mention) -> str:
+    def tell(self, mention: Mention) -> None:
         """Send one mention.
 
         Raises:
             NotTold: Slack did not take it, or nobody knows.
         """
         self.post(words(mention, self._lang))
-        return ""
 
     def tell_expired(self, count: int) -> None:
         """Send one line for all the calls that expired while nothing ran.
@@ -114,23 +129,59 @@ class Pace:
 
 
 class BotTeller:
-    """Tells by ``chat.postMessage``, in plain text; what follows a call goes to the thread of its first message."""
+    """Tells by ``chat.postMessage``: a call by a card with buttons, which ``chat.update`` keeps to how the call stands, and
+    what follows in the card's thread, so that it notifies whom it mentions and the channel stays short.
+    """
 
     def __init__(self, token: str, channel: str, base_url: str, lang: str) -> None:
         self._client = web_client(base_url, token)
         self._channel = channel
         self._lang = lang
         self._pace = Pace()
+        self._changes = Pace()
 
-    def tell(self, mention: Mention) -> str:
-        """Send one mention; the answer is its ts.
+    def tell(self, mention: Mention) -> Receipt:
+        """Send one mention; the answer says where it is.
 
         Raises:
             NotTold: Slack did not take it, or nobody knows.
         """
-        follows = mention.kind in (MentionKind.AGAIN, MentionKind.REMIND, MentionKind.CANCELLED)
-        thread = mention.thread if follows else ""
-        return self._send(Post(channel=self._channel, text=words(mention, self._lang), thread=thread))
+        post = self._post_of(mention)
+        try:
+            return self._send(post)
+        except NotTold as no:
+            if no.word not in UNADORNED or not (post.thread or post.blocks):
+                raise
+        return self._send(replace(post, thread="", blocks=()))  # the words must be read, however they look
+
+    def _post_of(self, mention: Mention) -> Post:
+        text = words(mention, self._lang)
+        if mention.kind in ANNOUNCED and not mention.thread:
+            return Post(channel=self._channel, text=text, blocks=look(announced(mention), self._lang)[1])
+        # What is for everybody would notify nobody in a thread.
+        return Post(
+            channel=self._channel, text=text, thread="" if text.startswith(EVERYBODY) else mention.thread
+        )
+
+    def show(self, card: Card, standing: Standing) -> Shown:
+        """Have a card say how its call stands; not now, if a message was sent just before: mentions go first.
+
+        Raises:
+            NotTold: it does not now, or nobody knows.
+        """
+        text, blocks = look(standing, self._lang)
+        if (left_s := self._pace.left_s) or not self._changes.wait(0):
+            raise NotTold("It is not its turn", retry_after_s=max(left_s, self._changes.left_s))
+        try:
+            bounded(
+                lambda: self._client.chat_update(
+                    channel=card.channel, ts=card.ts, text=text, blocks=list(blocks)
+                )
+            )
+        except NotTold as no:
+            self._changes.hold(no.retry_after_s or 0.0)
+            return _never(no)
+        return Shown.NOW
 
     def tell_expired(self, count: int) -> None:
         """Send one line for all the calls that expired while nothing ran.
@@ -167,19 +218,32 @@ class BotTeller:
         except NotTold as no:
             log.warning("An answer could not be posted: %s", no.reason)
 
-    def _send(self, post: Post, longest_s: float = 2 * PACE_S) -> str:
+    def _send(self, post: Post, longest_s: float = 2 * PACE_S) -> Receipt:
         if not self._pace.wait(longest_s):
             raise NotTold("Slack asked us to wait", retry_after_s=self._pace.left_s)
         try:
             response = bounded(
                 lambda: self._client.chat_postMessage(
-                    channel=post.channel, text=post.text, thread_ts=post.thread or None, unfurl_links=False
+                    channel=post.channel,
+                    text=post.text,
+                    thread_ts=post.thread or None,
+                    blocks=list(post.blocks) or None,
+                    unfurl_links=False,
                 )
             )
         except NotTold as no:
             self._pace.hold(no.retry_after_s or 0.0)
             raise
-        return str(response.get("ts") or "")
+        return Receipt(channel=str(response.get("channel") or post.channel), ts=str(response.get("ts") or ""))
+
+
+def _never(no: NotTold) -> Shown:
+    """What became of a card that Slack will never change; what may pass by itself is raised again."""
+    if no.word == "message_not_found":
+        return Shown.GONE
+    if no.word in UNCHANGEABLE or (no.fix and not no.channel):
+        return Shown.STUCK
+    raise no
 
 
 def web_client(base_url: str, token: str | None = None) -> WebClient:

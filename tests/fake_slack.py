@@ -1,9 +1,16 @@
 """A small Slack that really listens: incoming webhook, Web API and Socket Mode, with every way to fail on order.
 
-with FakeSlack() as slack:
-    slack.next(status=429, retry_after="2")
-    ...
-    assert slack.texts == ["<@U0HANA> …"]
+It needs nothing of Staff Call, only the package ``websockets``: copy this file to test another bot.
+
+    with FakeSlack() as slack:
+        # Point your bot at slack.api_url with BOT_TOKEN (Socket Mode: APP_TOKEN), or your webhook at slack.url.
+        slack.next(status=429, retry_after="2")  # the next message is refused; what comes after is taken
+        ...
+        slack.wait_for(lambda: slack.texts == ["<@U0HANA> …"])
+
+What was posted is in ``posts``, as it was; what a message says now, after each ``chat.update``, is in ``shown(ts)``, and
+``press(ts, "ok", by="U0HANA")`` and ``react(ts, "+1", by="U0HANA")`` make the payloads of a press on its button and of a
+reaction to it, which ``send`` brings by Socket Mode and ``signed`` by HTTP. ``delete(ts)`` removes it, as somebody may.
 """
 
 import hashlib
@@ -15,7 +22,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self
 from urllib.parse import parse_qsl
@@ -27,9 +34,10 @@ WEBHOOK: Final = "/services/T0EXPO001/B0HOOK001/secretsecretsecret"
 BOT_TOKEN: Final = "xoxb-bot-secret"
 APP_TOKEN: Final = "xapp-app-secret"
 POST_MESSAGE: Final = "/api/chat.postMessage"
+UPDATE: Final = "/api/chat.update"
 INVALID_AUTH: Final = b'{"ok": false, "error": "invalid_auth"}'
 SCOPES: Final = frozenset(
-    {"chat:write", "app_mentions:read", "users:read", "users:read.email"}
+    {"chat:write", "app_mentions:read", "commands", "reactions:read", "users:read", "users:read.email"}
     | {f"{kind}:{right}" for kind in ("channels", "groups") for right in ("history", "read")}
 )
 # The scopes of which a method of the Web API needs one.
@@ -54,7 +62,14 @@ class Posted:
     channel: str = ""
     thread: str = ""
     ts: str = ""
+    blocks: tuple[dict[str, Any], ...] = ()
     at: float = field(default_factory=time.monotonic)
+
+    @property
+    def buttons(self) -> list[str]:
+        """The values of the buttons below it."""
+        elements = [each for block in self.blocks for each in block.get("elements", ())]
+        return [each["value"] for each in elements if each["type"] == "button"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +101,8 @@ class FakeSlack:
         asked: the methods of the Web API that were called, in order.
         refuses: how a method of the Web API answers, by its name, instead of what it is asked for.
         ahead_s: by how much its clock is ahead of ours.
-        posts: what it took, oldest first.
+        posts: what it took, oldest first; as it was posted.
+        updates: what ``chat.update`` made of messages, oldest first.
         refused: how many requests to post it did not take.
         acks: envelopes of Socket Mode that were acknowledged.
         connected: how many WebSockets were opened so far.
@@ -103,6 +119,7 @@ class FakeSlack:
         self.refuses: dict[str, Next] = {}
         self.ahead_s = 0.0
         self.posts: list[Posted] = []
+        self.updates: list[Posted] = []
         self.refused = 0
         self.acks: list[dict[str, Any]] = []
         self.connected = 0
@@ -113,6 +130,7 @@ class FakeSlack:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._ts = 0
+        self._messages: dict[str, Posted] = {}
 
     def __enter__(self) -> Self:
         self._http = _Server(("127.0.0.1", 0), _handler_of(self))
@@ -148,6 +166,43 @@ class FakeSlack:
     def texts(self) -> list[str]:
         """What was posted."""
         return [post.text for post in self.posts]
+
+    def shown(self, ts: str) -> Posted:
+        """What a message says now."""
+        with self._lock:
+            return self._messages[ts]
+
+    def delete(self, ts: str) -> None:
+        """Somebody removes a message."""
+        with self._lock:
+            del self._messages[ts]
+
+    def press(self, ts: str, value: str, *, by: str) -> dict[str, Any]:
+        """What Slack sends when somebody presses a button below a message: a ``block_actions``."""
+        post = self.shown(ts)
+        assert value in post.buttons, f"no button {value!r} below {post}"
+        self._ts += 1
+        return {
+            "type": "block_actions",
+            "user": {"id": by},
+            "channel": {"id": post.channel},
+            "container": {"type": "message", "message_ts": ts, "channel_id": post.channel},
+            "actions": [{"type": "button", "value": value, "action_ts": f"1730520900.{self._ts:06}"}],
+        }
+
+    def react(self, ts: str, name: str, *, by: str) -> dict[str, Any]:
+        """What Slack sends when somebody reacts to a message of the bot's: an ``event_callback``."""
+        item = {"type": "message", "channel": self.shown(ts).channel, "ts": ts}
+        self._ts += 1
+        event = {
+            "type": "reaction_added",
+            "user": by,
+            "reaction": name,
+            "item": item,
+            "item_user": self.bot["user_id"],
+            "event_ts": f"1730520900.{self._ts:06}",
+        }
+        return {"type": "event_callback", "event_id": f"Ev{self._ts}", "event": event}
 
     def next(self, **how: Any) -> None:
         """Answer the next request to post that way (see :class:`Next`); called twice, the one after it too."""
@@ -240,12 +295,32 @@ class FakeSlack:
     def _take_message(self, how: Next, body: bytes, headers: dict[str, str]) -> tuple[Next, bytes]:
         if not _bears(headers, BOT_TOKEN):
             return how, INVALID_AUTH
-        as_json = headers.get("Content-Type", "").startswith("application/json")
-        form = json.loads(body) if as_json else dict(parse_qsl(body.decode()))
+        form = _form(body, headers)
         post = self._take(
-            Posted(text=form["text"], channel=form["channel"], thread=form.get("thread_ts", ""))
+            Posted(
+                text=form["text"],
+                channel=form["channel"],
+                thread=form.get("thread_ts", ""),
+                blocks=_blocks(form) or (),
+            )
         )
         return how, json.dumps({"ok": True, "channel": post.channel, "ts": post.ts}).encode()
+
+    def _update(self, form: dict[str, Any]) -> dict[str, Any]:
+        """``chat.update``: without blocks, those that were there stay."""
+        old = self._messages.get(form["ts"])
+        if old is None or old.channel != form["channel"]:
+            return {"error": "message_not_found"}
+        blocks = _blocks(form)
+        new = replace(
+            old,
+            text=form["text"],
+            blocks=old.blocks if blocks is None else blocks,
+            at=time.monotonic(),
+        )
+        self._messages[old.ts] = new
+        self.updates.append(new)
+        return {"channel": new.channel, "ts": new.ts, "text": new.text}
 
     def _answer_other(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[Next, bytes]:
         method = path.removeprefix("/api/")
@@ -262,7 +337,8 @@ class FakeSlack:
             return Next(status=404), b"no_service"
         if not _bears(headers, BOT_TOKEN):
             return Next(), INVALID_AUTH
-        answer = self._looked_up(method, dict(parse_qsl(body.decode(), keep_blank_values=True)))
+        form = _form(body, headers)
+        answer = self._update(form) if path == UPDATE else self._looked_up(method, form)
         return Next(), json.dumps({"ok": "error" not in answer, **answer}).encode()
 
     def _looked_up(self, method: str, form: dict[str, str]) -> dict[str, Any]:
@@ -299,10 +375,9 @@ class FakeSlack:
 
     def _take(self, post: Posted) -> Posted:
         self._ts += 1
-        taken = Posted(
-            text=post.text, channel=post.channel, thread=post.thread, ts=f"1730520900.{self._ts:06}"
-        )
+        taken = replace(post, ts=f"1730520900.{self._ts:06}")
         self.posts.append(taken)
+        self._messages[taken.ts] = taken
         return taken
 
     def _speak(self, connection: ServerConnection) -> None:
@@ -328,6 +403,18 @@ def signed(body: bytes, secret: str, now_s: float) -> dict[str, str]:
     stamp = str(int(now_s))
     digest = hmac.new(secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={digest}"}
+
+
+def _form(body: bytes, headers: dict[str, str]) -> dict[str, Any]:
+    """The arguments of a method, in either of the two ways that Slack reads."""
+    if headers.get("Content-Type", "").startswith("application/json"):
+        return dict(json.loads(body or b"{}"))
+    return dict(parse_qsl(body.decode(), keep_blank_values=True))
+
+
+def _blocks(form: dict[str, Any]) -> tuple[dict[str, Any], ...] | None:
+    blocks = form.get("blocks")
+    return None if blocks is None else tuple(json.loads(blocks) if isinstance(blocks, str) else blocks)
 
 
 def _bears(headers: dict[str, str], token: str) -> bool:

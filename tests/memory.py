@@ -2,15 +2,16 @@
 
 import copy
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from shadows.calls import Place, Timing, read, record
+from shadows.cards import Card, Shown, Standing
 from shadows.document import merge
 from shadows.errors import Rejected
 from shadows.reset import sweep
 from shadows.shadow import JsonObject, Shadow, Thing
 from shadows.staff import CallEvent, ClickType, Key, answered, newcomer, pressed
-from shadows.telling import Delivery, Mention, NotTold, deliver
+from shadows.telling import Delivery, Mention, NotTold, Receipt, deliver
 
 
 class MemoryShadows:
@@ -64,8 +65,10 @@ class MemoryThings:
             raise Rejected(404, f"Thing {name} not found")
         return self.kept[name]
 
-    def update(self, name: str, attributes: Mapping[str, str]) -> None:
+    def update(self, name: str, attributes: Mapping[str, str], *, version: int | None = None) -> None:
         old = self.get(name)
+        if version is not None and version != old.version:
+            raise Rejected(409, f"The version for thing {name} does not match")
         laid = {key: value for key, value in {**old.attributes, **attributes}.items() if value}
         self.kept[name] = Thing(name=name, type=old.type, attributes=laid, version=old.version + 1)
 
@@ -108,12 +111,12 @@ class Shop:
         self.shadows.update(f"staff-{name}", desired=desired, reported=reported)
         return f"staff-{name}"
 
-    def tell(self, mention: Mention) -> str:
+    def tell(self, mention: Mention) -> Receipt | None:
         self.during()
         if self.slack_fails:
             raise self.slack_fails
         self.told.append(mention)
-        return f"{self.now / 1000:.6f}"
+        return Receipt(channel="C0CALLS", ts=f"{self.now / 1000:.6f}")
 
     def tell_expired(self, count: int) -> None:
         if self.slack_fails:
@@ -146,3 +149,24 @@ class Shop:
     def has_delta(self, thing: str) -> bool:
         staff = read(self.place, thing)
         return staff.asked != staff.told
+
+
+class Wall:
+    """A board in memory: what each message shows, by its ts, in the order in which Slack took it."""
+
+    def __init__(self) -> None:
+        self.shown: dict[str, Standing] = {}
+        self.changes = 0
+        self.answer: Shown | NotTold = Shown.NOW
+        self.before: Callable[[], None] = lambda: None
+        self.after: Callable[[], None] = lambda: None
+
+    def show(self, card: Card, standing: Standing) -> Shown:
+        self.before()
+        if isinstance(self.answer, NotTold):
+            raise self.answer
+        if self.answer is Shown.NOW:
+            self.shown[card.ts] = standing
+            self.changes += 1
+        self.after()
+        return self.answer

@@ -67,6 +67,15 @@ def test_attributes_are_laid_over_the_old_ones_and_an_empty_one_goes(things: Thi
     )
 
 
+def test_an_update_may_name_the_version_that_it_was_decided_for(things: Things) -> None:
+    things.create(HANA)
+    things.update("staff-hana", {"phone": "1"}, version=1)
+    with pytest.raises(Rejected) as no:
+        things.update("staff-hana", {"phone": "2"}, version=1)
+    assert no.value.code == 409
+    assert things.get("staff-hana").attributes["phone"] == "1"
+
+
 def test_a_deleted_thing_is_gone_with_its_attributes(things: Things) -> None:
     things.create(HANA)
     things.delete("staff-hana")

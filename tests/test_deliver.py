@@ -9,6 +9,7 @@ import pytest
 from infra.local import deliverer
 from infra.local.deliverer import Deliverer
 from shadows.calls import read, record
+from shadows.cards import cards_of
 from shadows.errors import Rejected
 from shadows.staff import CallEvent, End, StaffState, answered
 from shadows.telling import (
@@ -81,7 +82,8 @@ def test_a_reminder_is_told_once_in_the_thread_of_its_call(shop: Shop) -> None:
         shop.sweep()
         shop.deliver(hana)
     assert shop.kinds() == ["press", "remind"]
-    assert shop.told[1].thread == shop.things.get(hana).attributes["thread"].partition(":")[2]
+    (card,) = cards_of(shop.things.get(hana).attributes)
+    assert shop.told[1].thread == card.ts
     assert not shop.has_delta(hana)
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shadows.staff import Call, ClickType, StaffState
-from shadows.telling import Mention, MentionKind, NotTold
+from shadows.telling import Mention, MentionKind, NotTold, Receipt
 from slack_bridge.mention import expired_words, words
 from slack_bridge.phrases import LANGUAGES
 from slack_bridge.refusals import REFUSALS
@@ -63,6 +63,11 @@ def not_told(teller: WebhookTeller | BotTeller) -> NotTold:
     with pytest.raises(NotTold) as no:
         teller.tell(MENTION)
     return no.value
+
+
+def refused_by_the_web_api(slack: FakeSlack, word: str) -> NotTold:
+    slack.always(status=200, body=word)
+    return not_told(bot(slack))
 
 
 def test_a_call_is_told_with_who_where_and_how_to_answer() -> None:
@@ -129,17 +134,42 @@ def test_expired_calls_are_one_line() -> None:
 
 
 def test_a_webhook_takes_a_mention_and_an_expired_line(slack: FakeSlack) -> None:
-    assert webhook(slack).tell(MENTION) == ""
+    webhook(slack).tell(MENTION)
     webhook(slack).tell_expired(2)
     assert slack.texts == [words(MENTION, "en"), expired_words(2, "en")]
 
 
 def test_a_bot_posts_to_its_channel_and_what_follows_into_the_thread(slack: FakeSlack) -> None:
-    ts = bot(slack).tell(MENTION)
-    assert (slack.posts[0].channel, slack.posts[0].thread, slack.posts[0].ts) == ("C0BOOTH01", "", ts)
-    for kind in (MentionKind.AGAIN, MentionKind.CANCELLED, MentionKind.HANDOVER, MentionKind.NOBODY):
+    receipt = bot(slack).tell(replace(MENTION, thread=""))
+    assert (slack.posts[0].channel, slack.posts[0].thread) == ("C0BOOTH01", "")
+    assert receipt == Receipt(channel="C0BOOTH01", ts=slack.posts[0].ts)
+    for kind in (MentionKind.AGAIN, MentionKind.REMIND, MentionKind.CANCELLED, MentionKind.PRESS):
         bot(slack).tell(replace(MENTION, kind=kind))
-    assert [post.thread for post in slack.posts[1:]] == [MENTION.thread, MENTION.thread, "", ""]
+    bot(slack).tell(replace(MENTION, kind=MentionKind.NOBODY, colleagues=("U0SORA",)))
+    assert [post.thread for post in slack.posts[1:]] == [MENTION.thread] * 5
+    assert [post.blocks for post in slack.posts[1:]] == [()] * 5
+
+
+def test_what_is_for_everybody_is_for_the_channel_for_in_a_thread_it_would_notify_nobody(
+    slack: FakeSlack,
+) -> None:
+    bot(slack).tell(replace(MENTION, kind=MentionKind.NOBODY))
+    bot(slack).tell(replace(MENTION, kind=MentionKind.REMIND, slack=""))
+    assert [(post.thread, post.text[:7]) for post in slack.posts] == [("", "<!here>")] * 2
+
+
+@pytest.mark.parametrize("word", ["invalid_blocks", "thread_not_found", "cannot_reply_to_message"])
+@pytest.mark.parametrize("thread", ["", MENTION.thread])
+def test_a_mention_that_slack_refuses_for_its_looks_or_its_thread_is_said_in_plain_words(
+    slack: FakeSlack, word: str, thread: str
+) -> None:
+    slack.next(status=200, body=word)
+    receipt = bot(slack).tell(replace(MENTION, thread=thread))
+    assert receipt.ts == slack.posts[0].ts
+    assert [(post.text, post.thread, post.blocks) for post in slack.posts] == [(words(MENTION, "en"), "", ())]
+
+
+def test_a_bot_posts_the_rest_plainly(slack: FakeSlack) -> None:
     bot(slack).tell_expired(1)
     assert slack.texts[-1] == expired_words(1, "en")
 
@@ -200,7 +230,7 @@ def test_a_refusal_is_about_this_message_or_about_the_channel(
     [("msg_too_long", False), ("thread_not_found", False), ("not_in_channel", True), ("ratelimited", True)],
 )
 def test_a_refusal_of_the_web_api_comes_with_status_200(slack: FakeSlack, word: str, channel: bool) -> None:
-    slack.next(status=200, body=word)
+    slack.always(status=200, body=word)
     no = not_told(bot(slack))
     assert no.channel is channel
     assert word in no.reason
@@ -209,8 +239,7 @@ def test_a_refusal_of_the_web_api_comes_with_status_200(slack: FakeSlack, word: 
 @pytest.mark.parametrize("word", sorted(word for word, refusal in REFUSALS.items() if refusal.fix))
 def test_what_slack_refuses_for_good_comes_with_what_to_do(slack: FakeSlack, word: str) -> None:
     slack.next(status=403, body=word)
-    slack.next(status=200, body=word)
-    for no in (not_told(webhook(slack)), not_told(bot(slack))):
+    for no in (not_told(webhook(slack)), refused_by_the_web_api(slack, word)):
         assert (no.word, no.channel, no.fix) == (word, REFUSALS[word].channel, REFUSALS[word].fix)
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from shadows.calls import Outcome, Place, read, record
+from shadows.cards import cards_of
 from shadows.reset import Alarm, restamp, ring
 from shadows.staff import LATE_MS, LONGEST_MS, CallEvent, End, Event, StaffState, answered
 from slack_bridge.answer import answer
@@ -37,7 +38,7 @@ def called(shop: Shop) -> tuple[str, str]:
     shop.press(hana)
     shop.deliver(hana)
     shop.now += 1000
-    return hana, shop.things.get(hana).attributes["thread"].partition(":")[2]
+    return hana, cards_of(shop.things.get(hana).attributes)[-1].ts
 
 
 def on_the_way(shop: Shop, text: str = "ok") -> tuple[str, str]:

@@ -171,9 +171,10 @@ def test_the_same_again_changes_nothing_and_something_else_is_refused(shop: Shop
     assert everything(shop) == before
 
 
-def test_who_has_a_thread_in_slack_is_still_the_same(shop: Shop) -> None:
+@pytest.mark.parametrize("books", ["cards", "open", "thread"])
+def test_who_was_told_something_in_slack_is_still_the_same(shop: Shop, books: str) -> None:
     add(shop, "hana")
-    shop.things.update("staff-hana", {"thread": "01JD:1.5"})
+    shop.things.update("staff-hana", {books: "01JD:1.5"})
     assert add(shop, "hana") is Done.THERE
 
 

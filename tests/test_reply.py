@@ -293,7 +293,12 @@ def test_a_button_under_a_message_says_its_value() -> None:
     payload["actions"][0]["value"] = "ok 5 min"
     reply = Reply.from_action(payload)
     assert reply == Reply(
-        channel="C0BOOTH01", user="U0STAFF01", text="ok 5 min", id="1730520926.000100:1730520930.111111"
+        channel="C0BOOTH01",
+        user="U0STAFF01",
+        text="ok 5 min",
+        id="1730520926.000100:1730520930.111111",
+        thread="1730520926.000100",
+        about="1730520926.000100",
     )
     assert Reply.from_action({"type": "view_submission"}) is None
     with pytest.raises(Rejected, match="user: expected a JSON object"):

@@ -11,11 +11,12 @@ import pytest
 
 from infra.aws.settling import LAST_TRY, SWEEP_FOR_MS, NotedShadows, Queue, Settler
 from shadows.calls import read, record
+from shadows.cards import Shown
 from shadows.errors import Rejected
 from shadows.shadow import Shadow
 from shadows.staff import CallEvent, ClickType, Event, StaffState, answered, pressed
 from shadows.telling import Mention, NotTold
-from tests.memory import Shop
+from tests.memory import Shop, Wall
 
 
 class Sqs:
@@ -35,7 +36,7 @@ class Sqs:
     @property
     def alarms(self) -> list[tuple[str, int]]:
         """Of each alarm whom it is for, and its delay in seconds."""
-        return [(message["thing"], delay) for message, delay in self.sent if "tell" not in message]
+        return [(message["thing"], delay) for message, delay in self.sent if "thing" in message]
 
     @property
     def tells(self) -> list[tuple[str, int, int]]:
@@ -55,6 +56,7 @@ class Functions:
         self.shadows = NotedShadows(self.shop.shadows)
         self.place = replace(self.shop.place, shadows=self.shadows)
         self.sqs = Sqs()
+        self.wall = Wall()
         self.settler = self.made()
 
     def made(self, **other: Any) -> Settler:
@@ -495,3 +497,77 @@ def test_the_last_try_is_left_to_a_sweep_that_comes_sooner(here: Functions) -> N
         here.pass_(91)
         here.settler.take([("id", json.dumps({"tell": here.hana, "tries": LAST_TRY, "at": here.shop.now}))])
     assert here.sqs.tells == []
+
+
+# --- Cards
+
+
+@pytest.fixture
+def boarded(here: Functions) -> Functions:
+    here.settler = here.made(board=here.wall)
+    return here
+
+
+def standing(here: Functions) -> list[str]:
+    """What each card shows, oldest first."""
+    return [f"{each.state} {each.call.end}".strip() for each in here.wall.shown.values()]
+
+
+def test_a_card_is_changed_by_the_queue_so_that_no_answer_waits_for_it(boarded: Functions) -> None:
+    boarded.press(boarded.hana)
+    boarded.says(boarded.hana, CallEvent.OK)
+    assert standing(boarded) == []
+    boarded.ring(until=2)
+    assert standing(boarded) == ["running"]
+    boarded.says(boarded.hana, CallEvent.DONE)
+    boarded.ring(until=2)
+    assert standing(boarded) == ["idle done"]
+    assert boarded.wall.changes == 2
+    assert boarded.shop.kinds() == ["press"]
+
+
+def test_of_several_cards_in_a_batch_one_is_changed_and_the_others_a_second_later(boarded: Functions) -> None:
+    people = [boarded.hana, boarded.sora]
+    for thing in people:
+        boarded.press(thing)
+        boarded.says(thing, CallEvent.OK)
+    boarded.taken()
+    batch = [(thing, json.dumps({"show": thing, "tries": 0})) for thing in people]
+    assert boarded.settler.take(batch) == []
+    assert standing(boarded) == ["running"]
+    assert boarded.taken() == [({"show": boarded.sora, "tries": 0}, 1)]
+
+
+def test_a_card_that_slack_does_not_take_is_tried_again_and_in_the_end_by_the_sweep(
+    boarded: Functions,
+) -> None:
+    boarded.press(boarded.hana)
+    boarded.taken()
+    boarded.wall.answer = NotTold("no")
+    boarded.says(boarded.hana, CallEvent.OK)
+    boarded.ring(until=130)
+    boarded.taken()
+    boarded.wall.answer = Shown.NOW
+    assert standing(boarded) == []
+    boarded.settler.sweep()
+    boarded.ring(until=2)
+    assert standing(boarded) == ["running"]
+    boarded.settler.sweep()
+    assert [message for message, _ in boarded.taken() if "show" in message] == []
+
+
+def test_slack_says_when_a_card_is_tried_again(boarded: Functions) -> None:
+    boarded.press(boarded.hana)
+    boarded.says(boarded.hana, CallEvent.OK)
+    boarded.taken()
+    boarded.wall.answer = NotTold("ratelimited", retry_after_s=30)
+    assert boarded.settler.take([("id", json.dumps({"show": boarded.hana, "tries": 0}))]) == []
+    assert boarded.taken() == [({"show": boarded.hana, "tries": 1}, 30)]
+
+
+def test_without_a_bot_nothing_is_queued_for_cards(here: Functions) -> None:
+    here.press(here.hana)
+    here.says(here.hana, CallEvent.OK)
+    here.settler.sweep()
+    assert [message for message, _ in here.taken() if "show" in message] == []
+    assert here.settler.take([("id", json.dumps({"show": here.hana, "tries": 0}))]) == []

@@ -25,6 +25,8 @@ from shadows.staff import (
     changes,
     newcomer,
     passes_on,
+    past_of,
+    past_text,
     pressed,
     repeats,
     step,
@@ -280,3 +282,24 @@ def test_only_what_changed_is_sent() -> None:
         "desired": after.asked.document(),
         "reported": {"seen": [f"{NOW}:{KEY.digest}"]},
     }
+
+
+def test_how_a_call_ended_outlasts_it_until_that_was_reported() -> None:
+    ended = Asked(
+        since=7, why=CallEvent.CANCEL, call=Call(id="01", booth="a", at=5, count=2, end=End.CANCELLED, to="x")
+    )
+    assert past_of(past_text(ended)) == ended
+    untold = Staff(asked=ended)
+    after = step(untold, pressed("b", ClickType.SINGLE, KEY, 9), 9)
+    assert after.past == ended
+    assert changes(untold, after)["reported"]["past"] == past_text(ended)
+    told = replace(after, told=after.asked)
+    again = step(
+        replace(told, asked=replace(told.asked, state=StaffState.IDLE)), answered(CallEvent.AWAY, KEY), 10
+    )
+    assert again.past == ended, "no other call came"
+
+
+@pytest.mark.parametrize("nonsense", ["", "/", "a/b/c/d/e/f/g/h", "1/ok/x/y/-1/1//", "1/2/3"])
+def test_a_past_that_is_none_is_none(nonsense: str) -> None:
+    assert past_of(nonsense) is None

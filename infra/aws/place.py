@@ -13,7 +13,7 @@ import slack_bridge.doors as slack_doors
 from infra.aws.settling import SWEEPERS, NotedShadows, Queue, Settler
 from infra.aws.tables import UnknownButtons
 from infra.settings import Settings
-from infra.slack import bot_of, teller_of
+from infra.slack import bot_of, teller_of, way_of
 from shadows.aws import AwsShadows, AwsThings
 from shadows.calls import Place
 
@@ -64,7 +64,8 @@ class AwsPlace:
         )
         queue = Queue(client("sqs"), env["STACK_QUEUE"], now_ms)
         bot = bot_of(settings)
-        self.settler = Settler(place, shadows, queue, teller_of(settings, bot))
+        board = bot if way_of(settings) == "bot" else None
+        self.settler = Settler(place, shadows, queue, teller_of(settings, bot), board)
         self.button_services = button_doors.Services(
             place=place,
             unknown=UnknownButtons(client("dynamodb"), env["STACK_UNKNOWN"]),

@@ -14,10 +14,21 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from shadows.calls import Place, read
+from shadows.cards import Board, is_behind, show
 from shadows.errors import Rejected
 from shadows.reset import Alarm, Apply, ring, rings_at, sweep
-from shadows.shadow import JsonObject, Shadow, Shadows
-from shadows.telling import Delivery, MentionKind, NotTold, Teller, Untold, deliver, deliver_expired, untold
+from shadows.shadow import JsonObject, Shadow, Shadows, Thing
+from shadows.telling import (
+    ANNOUNCED,
+    Delivery,
+    MentionKind,
+    NotTold,
+    Teller,
+    Untold,
+    deliver,
+    deliver_expired,
+    untold,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -95,10 +106,19 @@ class Settler:
     So nothing here may undo what a handler has done: what fails is logged, and left to the sweep.
     """
 
-    def __init__(self, place: Place, shadows: NotedShadows, queue: Queue, teller: Teller | None) -> None:
-        """``shadows`` are those of ``place``."""
+    def __init__(
+        self,
+        place: Place,
+        shadows: NotedShadows,
+        queue: Queue,
+        teller: Teller | None,
+        board: Board | None = None,
+    ) -> None:
+        """``shadows`` are those of ``place``; on ``board`` hang the cards, None where there are none."""
         self._place, self._shadows, self._queue, self._teller = place, shadows, queue, teller
+        self._board = board
         self._held_until = 0  # Slack asked us to wait
+        self._announced: set[str] = set()  # whose newest card was posted just now
 
     @contextmanager
     def settled(self) -> Iterator[None]:
@@ -124,13 +144,19 @@ class Settler:
         began = self._place.clock()
         failed: list[str] = []
         tries: dict[str, int] = {}
+        cards: dict[str, int] = {}
         for id, body in messages:
             try:
-                tries |= self._take(json.loads(body))
+                message = json.loads(body)
+                if "show" in message:
+                    cards[message["show"]] = message["tries"]
+                else:
+                    tries |= self._take(message)
             except Exception:
                 log.exception("A message of the queue could not be done: %.200s", body)
                 failed.append(id)
         self._settle([*tries, *self._shadows.asked], began, tries)
+        self._show(cards)
         return failed
 
     def sweep(self) -> None:
@@ -141,13 +167,14 @@ class Settler:
         """
         self._shadows.forget()
         began = self._place.clock()
-        everybody = [thing.name for thing in self._place.things.list(type="staff")]
+        listed = {thing.name: thing for thing in self._place.things.list(type="staff")}
+        everybody = [*listed]
         random.shuffle(everybody)
         untold, swept = [], 0
         with ThreadPoolExecutor(SWEEPERS) as pool:
             while swept < len(everybody) and self._place.clock() < began + SWEEP_FOR_MS:
                 some = everybody[swept : swept + SWEPT_AT_ONCE]
-                untold += self._sweep(some, pool.map, began)
+                untold += self._sweep({name: listed[name] for name in some}, pool.map, began)
                 swept += len(some)
         self._settle([*untold, *self._shadows.asked], began, dict.fromkeys(untold, LAST_TRY))
         if swept < len(everybody):
@@ -155,7 +182,7 @@ class Settler:
                 f"{swept} of {len(everybody)} people were swept in {SWEEP_FOR_MS / 1000:.0f} s"
             )
 
-    def _sweep(self, things: list[str], apply: Apply, began: int) -> list[str]:
+    def _sweep(self, things: Mapping[str, Thing], apply: Apply, began: int) -> list[str]:
         """Sweep some people; who of them has to be told something comes back."""
 
         def failed(thing: str, error: Exception) -> None:
@@ -169,6 +196,8 @@ class Settler:
                     self._queue.put(alarm.document(), found.due)
             if found.staff.untold:
                 untold.append(found.thing)
+            if self._board and is_behind(things[found.thing], found.staff, began):
+                self._show_later(found.thing, LAST_TRY, self._place.clock())
         return untold
 
     def _take(self, message: JsonObject) -> dict[str, int]:
@@ -185,13 +214,18 @@ class Settler:
 
     def _settle(self, things: Iterable[str], began: int, tries: Mapping[str, int] = NEVER_TRIED) -> None:
         free_at = max(self._place.clock(), self._held_until)
+        changed: dict[str, None] = {}
+        self._announced.clear()
         while things := dict.fromkeys(things):
+            changed |= self._shadows.asked
             self._shadows.forget()
             for thing in things:
                 with _left_to_the_sweep(thing):
                     self._set_alarm(thing, began)
             free_at = self._tell(things, tries, free_at)
             things = self._shadows.asked  # who was free to take a call that waited for them
+        for thing in changed.keys() - self._announced if self._board else ():
+            self._show_later(thing, 0, self._place.clock())
 
     def _set_alarm(self, thing: str, began: int) -> None:
         """Set the alarm of a state that began just now; one that is older has its alarm already."""
@@ -218,6 +252,31 @@ class Settler:
                 free_at = self._say(message, found[message[0]].kind, step)
         return free_at
 
+    def _show(self, cards: Mapping[str, int]) -> None:
+        """Have one card show how its call stands, and queue the others behind it: whoever waits for us is told first."""
+        at = self._place.clock()
+        for n, (thing, tries) in enumerate(cards.items()):
+            if self._board is None:
+                return
+            if n:
+                self._show_later(thing, tries, at + n * PACE_MS)
+                continue
+            try:
+                with _left_to_the_sweep(thing):
+                    if show(self._place, thing, self._board) and self._is_behind(thing):
+                        self._show_later(thing, 0, self._place.clock() + PACE_MS)
+            except NotTold as no:
+                wait_s = no.retry_after_s if no.retry_after_s is not None else 2.0 ** (tries + 1)
+                self._show_later(thing, tries + 1, self._place.clock() + int(1000 * wait_s))
+
+    def _is_behind(self, thing: str) -> bool:
+        return is_behind(self._place.things.get(thing), read(self._place, thing), self._place.clock())
+
+    def _show_later(self, thing: str, tries: int, at: int) -> None:
+        if tries <= LAST_TRY:  # from then on the sweep tries
+            with _left_to_the_sweep(thing):
+                self._queue.put({"show": thing, "tries": tries}, at)
+
     def _untold(self, thing: str) -> Untold | None:
         with _left_to_the_sweep(thing):
             found = untold(self._place, thing)
@@ -232,6 +291,8 @@ class Settler:
                     deliver_expired(self._place, message, self._teller)
                 elif deliver(self._place, message[0], self._teller) is Delivery.CLAIMED:
                     self._later(message, step, self._place.clock() + CLAIMED_MS)
+                elif kind in ANNOUNCED:
+                    self._announced.add(message[0])
         except NotTold as no:
             return self._failed(message, step, no)
         return self._place.clock() + PACE_MS

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def slack() -> None:
-    """Slack: check the connection."""
+    """Slack: the app that connects it, and whether it does."""
 
 
 @slack.command()
@@ -72,3 +73,26 @@ def settings_of(here: Here) -> "Settings":
             "you may not read the stack's secrets: have ssm:GetParametersByPath allowed to you"
         )
     return found
+
+
+def _https(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme != "https" or not parts.hostname or parts.query or parts.fragment):
+        raise click.BadParameter(f"expected an address such as https://your.host, got {value!r}")
+    return value
+
+
+@slack.command()
+@click.option(
+    "--http",
+    metavar="URL",
+    default="",
+    callback=_https,
+    help="For a server that Slack reaches at this public address [else Socket Mode].",
+)
+def manifest(http: str) -> None:
+    """Print the app's manifest, to be pasted where Slack makes an app from one."""
+    from slack_bridge.manifest import as_yaml  # noqa: PLC0415
+    from slack_bridge.manifest import manifest as made  # noqa: PLC0415
+
+    click.echo(as_yaml(made(http)), nl=False)

@@ -34,11 +34,13 @@ class Follower:
         timers: Timers,
         wake: Callable[[str], None],
         alive: Callable[[str], None] = lambda _part: None,
+        changed: Callable[[str], None] = lambda _thing: None,
     ) -> None:
-        """``wake`` is called for each person whose shadow a change left with a delta; ``alive`` hears that this
-        thread lives (``follower``).
+        """``wake`` is called for each person whose shadow a change left with a delta, ``changed`` for each whose shadow
+        has changed; ``alive`` hears that this thread lives (``follower``).
         """
         self._place, self._timers, self._wake, self._alive = place, timers, wake, alive
+        self._changed = changed
         self._changes: queue.SimpleQueue[tuple[str, bytes] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="follower")
         self.followed: dict[str, int] = {}
@@ -99,6 +101,7 @@ class Follower:
         staff = Staff.read(shadow)
         if self._timers.follow(thing, staff) and staff.untold:
             self._wake(thing)
+        self._changed(thing)
 
     def _follow_booth(self, booth: str) -> None:
         """Set the alarms of the booth's calls anew: it may have said how long they take."""

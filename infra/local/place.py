@@ -38,6 +38,7 @@ from infra.local.things import LocalThings
 from infra.local.timer import Timers
 from infra.local.twin import Loop, Twin
 from infra.local.unknown import UnknownButtons
+from infra.local.updater import Updater
 from infra.local.watch import KINDS, Watch
 from infra.local.web import Web
 from infra.local.web import app as web_app
@@ -149,7 +150,14 @@ class LocalPlace:
         self.health.listen_to("slack", self.deliverer.troubles)
         if self.attached:
             self.health.listen_to("broker", self.attached.troubles)
-        self.follower = Follower(self.place, self.timers, self.deliverer.wake, self.signs.alive)
+        self.updater = Updater(self.place, self.bot) if self.bot and way_of(settings) == "bot" else None
+        self.follower = Follower(
+            self.place,
+            self.timers,
+            self.deliverer.wake,
+            self.signs.alive,
+            changed=self.updater.wake if self.updater else lambda _thing: None,
+        )
         self.auditor = Auditor(
             store,
             self.place,
@@ -230,6 +238,8 @@ class LocalPlace:
         self._listen_mqtt()
         self._listen_http(self._simulator(simulated) if simulated else ())
         self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator
+        if self.updater:
+            self._start(self.updater)
         self._start(self.watch)
         self._start(self.health)
         self._start(self.auditor)

@@ -310,9 +310,9 @@ class LocalThings:
         """As :meth:`shadows.shadow.Things.get`."""
         return self._registry.describe(name).thing
 
-    def update(self, name: str, attributes: Mapping[str, str]) -> None:
+    def update(self, name: str, attributes: Mapping[str, str], *, version: int | None = None) -> None:
         """As :meth:`shadows.shadow.Things.update`."""
-        self._registry.update(name, Change(attributes=attributes, merge=True))
+        self._registry.update(name, Change(attributes=attributes, merge=True, expected=version))
 
     def delete(self, name: str) -> None:
         """As :meth:`shadows.shadow.Things.delete`."""
