@@ -31,7 +31,7 @@ class Card:
         call: the id of the call that it is about.
         channel, ts: where Slack has it.
         since: of the state that it announced first, ms since 1970.
-        shows: what it says now, as :attr:`Standing.digest`; or that Slack will not have it changed (``STUCK``), or has it
+        shows: what it says now, as :attr:`Standing.mark`; or that Slack will not have it changed (``STUCK``), or has it
             no more (``GONE``).
         answered: when the person said that they go, if it has shown that; else 0.
     """
@@ -87,7 +87,7 @@ class Standing:
     tried: tuple[str, ...] = ()
 
     @property
-    def digest(self) -> str:
+    def mark(self) -> str:
         """What tells two looks of a card apart; a name or a title that changes meanwhile does not."""
         call, note = self.call, self.call.note if self.state is StaffState.RUNNING else ""
         facts = "\x00".join((self.state, note, call.end, call.to, str(call.count)))
@@ -163,7 +163,7 @@ def show(place: Place, thing: str, board: Board) -> bool:
         return False
     standing = _standing(place, there, staff, card)
     shown = board.show(card, standing)
-    shows = standing.digest if shown is Shown.NOW else shown
+    shows = standing.mark if shown is Shown.NOW else shown
     after = replace(card, shows=shows, answered=standing.answered)
     if not _written(place, there, tuple(after if each is card else each for each in cards)):
         _doubt(place, thing, card)
@@ -192,7 +192,7 @@ def _to_be_shown(cards: tuple[Card, ...], staff: Staff, now: int) -> Iterator[Ca
         if card.shows in (STUCK, GONE) or card.call in waiting or now - card.since > BEHIND_FOR_MS:
             continue
         asked = _asked_of(staff, card.call)
-        if not card.is_over if asked is None else card.shows != _bare(asked).digest:
+        if not card.is_over if asked is None else card.shows != _bare(asked).mark:
             yield card
 
 

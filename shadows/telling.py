@@ -404,7 +404,7 @@ def _card(staff: Staff, receipt: Receipt) -> Card:
         channel=receipt.channel,
         ts=receipt.ts,
         since=staff.asked.since,
-        shows=standing_of(staff).digest,
+        shows=standing_of(staff).mark,
     )
 
 
