@@ -20,7 +20,7 @@ def answer(reply: Reply, place: Place, lang: str) -> str:
     heard, say = hear(reply.text), phrases(lang)
     if heard is None and not reply.addressed:
         return ""
-    thing = _staff_of(place, reply.user)
+    thing = staff_of(place, reply.user)
     if reply.reaction and not (thing and _is_called_by(place, thing, reply.about)):
         return ""
     event = heard.event if heard else None
@@ -36,7 +36,7 @@ def answer(reply: Reply, place: Place, lang: str) -> str:
     return "" if outcome.repeat else _words(say, place, event, outcome)
 
 
-def _staff_of(place: Place, user: str) -> str:
+def staff_of(place: Place, user: str) -> str:
     """The thing of who has this Slack id; "" if nobody has, or if nobody can be called by it yet."""
     for thing in place.things.list(type="staff", attribute=("slackUserId", user)):
         try:
