@@ -44,7 +44,7 @@ class Alarm:
     @classmethod
     def of(cls, thing: str, staff: Staff) -> Self | None:
         """The alarm that a person's state may need; None if nothing comes of it by itself."""
-        if staff.state not in BUSY and not staff.nobody_left:
+        if staff.state not in BUSY and not staff.nobody_left and not _comes_back(staff):
             return None
         return cls(thing=thing, call=staff.call.id, state=staff.state, since=staff.asked.since)
 
@@ -74,7 +74,8 @@ def rings_at(place: Place, thing: str, staff: Staff) -> int | None:
 def _due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] | None:
     """When the clock does something about a person's state, and what: first it reminds them, in the end it is over."""
     if staff.state not in BUSY:
-        return _shout_due(place, thing, staff)
+        both = (_shout_due(place, thing, staff), _comes_back(staff))
+        return min((each for each in both if each), default=None)
     calling, since = staff.state is StaffState.CALLING, staff.asked.since
     usual = place.timing.calling_s if calling else place.timing.running_s
     ends = since + int(1000 * (_booth_seconds(place, staff) or usual))
@@ -84,6 +85,11 @@ def _due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] | None
     if calling and not staff.call.reminded and since < reminds < ends and place.clock() < ends:
         return reminds, CallEvent.REMIND
     return ends, CallEvent.MISSED if calling else CallEvent.ENDED
+
+
+def _comes_back(staff: Staff) -> tuple[int, CallEvent] | None:
+    """When who is away for a time is here again."""
+    return (staff.until, CallEvent.BACK) if staff.state is StaffState.AWAY and staff.until else None
 
 
 def _shout_due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] | None:
@@ -130,7 +136,9 @@ def _on_time(place: Place, thing: str, staff: Staff) -> Staff:
     if due is None or (late := place.clock() - due[0]) < 0:
         return staff
     kind = due[1]
-    if kind is not CallEvent.REMIND and late > EXPIRES_AFTER_MS:  # nobody waits any more
+    if (
+        staff.state in BUSY and kind is not CallEvent.REMIND and late > EXPIRES_AFTER_MS
+    ):  # nobody waits any more
         kind = CallEvent.EXPIRED
     record(place, thing, Event(kind=kind, about=(staff.call.id, staff.asked.since)))
     return read(place, thing)

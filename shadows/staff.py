@@ -322,6 +322,7 @@ class Staff:
         waiting: calls of other booths, oldest first.
         past: how the call before this one ended, if that was not reported when this one came; its message in Slack is
             still to say so.
+        until: when who is away comes back by itself, ms since 1970; 0 if only they say so.
         version: of the shadow; a write names it.
     """
 
@@ -334,6 +335,7 @@ class Staff:
     told_at: int = 0
     waiting: tuple[Call, ...] = ()
     past: Asked | None = None
+    until: int = 0
     version: int = 0
 
     @classmethod
@@ -351,6 +353,7 @@ class Staff:
             told_at=_number(reported.get("toldAt")),
             waiting=tuple(map(Call.read, waiting)) if isinstance(waiting, list) else (),
             past=past_of(_text(reported.get("past"))),
+            until=_number(reported.get("until")),
             version=shadow.version,
         )
 
@@ -422,6 +425,7 @@ class Event:
         note: what was written after "ok", or on the way.
         minutes: in how many the person says that they are there; 0 if they do not say.
         about: the (call id, since) that a timer was set for; an event about another state does nothing.
+        until: of going away: when they come back by themselves, ms since 1970; 0 for not.
     """
 
     kind: CallEvent
@@ -430,6 +434,7 @@ class Event:
     note: str = ""
     minutes: int = 0
     about: tuple[str, int] | None = None
+    until: int = 0
 
 
 def pressed(booth: str, click: ClickType, key: Key, now: int) -> Event:
@@ -532,7 +537,7 @@ def _moved(staff: Staff, event: Event, now: int, taker: Taker | None) -> Staff:
         return _noted(staff, event, now)
     move = _next(staff, event)
     if move is None:
-        return staff
+        return replace(staff, until=event.until) if event.kind is _E.AWAY and staff.state is _A else staff
     state, end = move
     staff = brought_back(staff, now)
     if event.kind is _E.EXPIRED:  # who waited behind it for as long is gone, too
@@ -542,7 +547,7 @@ def _moved(staff: Staff, event: Event, now: int, taker: Taker | None) -> Staff:
         call = replace(call, end=end, to=taker.thing if taker else "", reminded=False)
     if event.kind is _E.OK:
         call = replace(call, note=event.note, promised=_promised(event, now, now))
-    return _asked(staff, state, event.kind, call, now)
+    return replace(_asked(staff, state, event.kind, call, now), until=event.until if state is _A else 0)
 
 
 def _promised(event: Event, since: int, now: int) -> int:
@@ -663,6 +668,8 @@ def changes(before: Staff, after: Staff) -> dict[str, Any]:
         reported["seen"] = list(after.seen)
     if after.waiting != before.waiting:
         reported["waiting"] = [call.document() for call in after.waiting]
+    if after.until != before.until:
+        reported["until"] = after.until or None
     if after.past != before.past:
         reported["past"] = past_text(after.past) if after.past else None
     if reported:

@@ -28,7 +28,7 @@ def answer(reply: Reply, place: Place, lang: str) -> str:
     heard, say = hear(reply.text), phrases(lang)
     if heard is None and not (reply.addressed or reply.thread or may_answer(reply.text)):
         return ""
-    thing = _staff_of(place, reply.user)
+    thing = staff_of(place, reply.user)
     if reply.reaction and not (thing and _is_called_by(place, thing, reply.about)):
         return ""
     event = heard.event if heard else None
@@ -79,7 +79,7 @@ def _in_thread(reply: Reply, place: Place, thing: str, call: Call) -> bool:
     return card is not None and card.ts == reply.thread
 
 
-def _staff_of(place: Place, user: str) -> str:
+def staff_of(place: Place, user: str) -> str:
     """The thing of who has this Slack id; "" if nobody has, or if nobody can be called by it yet."""
     for thing in place.things.list(type="staff", attribute=("slackUserId", user)):
         try:

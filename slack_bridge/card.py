@@ -92,14 +92,14 @@ def _times(say: Phrases, standing: Standing) -> Iterator[str]:
     began = standing.call.at
     if not began:
         return
-    yield say.waits_since.format(date=_date(began))
+    yield say.waits_since.format(date=date(began))
     if standing.answered:
         yield say.waited.format(time=_lasted(say, standing.answered - began))
     if standing.over and standing.call.end is not End.EXPIRED:
         yield say.took.format(time=_lasted(say, standing.over - began))
 
 
-def _date(ms: int) -> str:
+def date(ms: int) -> str:
     """A time of day, to each reader in their own zone."""
     fallback = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=ms // 1000 % 86_400)).strftime(
         "%H:%M UTC"

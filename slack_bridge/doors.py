@@ -14,6 +14,7 @@ from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 from shadows.signatures import Answered
 from slack_bridge.answer import answer
+from slack_bridge.command import commanded
 from slack_bridge.reply import BODY_LIMIT, Reply, document, fields
 from slack_bridge.tellers import Post
 
@@ -30,6 +31,7 @@ class Services:
         lang: of what we say.
         wall: milliseconds since 1970 as the rest of the world has them, for what is signed with a time.
         answered: signed requests that were answered.
+        seen: the same place, for looking at people of whom nothing is asked; None if that makes no difference.
         say: posts an answer where an HTTP answer cannot carry it; None without a bot token. It may take 3 s.
     """
 
@@ -37,6 +39,7 @@ class Services:
     outgoing_token: str = field(default="", repr=False)
     signing_secret: str = field(default="", repr=False)
     lang: str = "ja"
+    seen: Place | None = None
     say: Callable[[Post], None] | None = None
     wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     answered: "Answered[Answer]" = field(default_factory=Answered)
@@ -139,7 +142,9 @@ def action_answer(payload: JsonObject, services: Services) -> Answer:
 
 def command_answer(form: dict[str, str], services: Services) -> Answer:
     """A slash command, however it came."""
-    text = answer(Reply.from_command(form), services.place, services.lang)
+    seen = services.seen or services.place
+    channel = form.get("channel_name", "")
+    text = commanded(Reply.from_command(form), channel, services.place, seen, services.lang)
     return Answer(body={"response_type": "ephemeral", "text": text} if text else None)
 
 

@@ -41,7 +41,7 @@ def manifest(url: str = "") -> JsonObject:
     command = {
         "command": "/call",
         "description": "Who is called, away or free; call somebody",
-        "usage_hint": "[ok 5 min | no | done | away | back]",
+        "usage_hint": "[name | away 30m | back | ok 5 min | no | done]",
         "should_escape": True,
     }
     return {

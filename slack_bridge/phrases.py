@@ -30,6 +30,9 @@ class Phrases:
         waits_since, waited, took: of a card; ``date`` is Slack's own.
         dot: stands between those.
         seconds, minutes, hours: how long something took.
+        states, until, more, no_staff: of everybody, by what they are asked to do; ``until`` may follow "away".
+        away_until: to who goes away for a time.
+        called_now, too_many, which, nobody_of_that_name: to who calls somebody.
         doubtful, stranger: when we did not understand what, or whom.
     """
 
@@ -72,6 +75,15 @@ class Phrases:
     seconds: str
     minutes: str
     hours: str
+    states: Mapping[StaffState, str]
+    until: str
+    more: str
+    no_staff: str
+    away_until: str
+    called_now: str
+    too_many: str
+    which: str
+    nobody_of_that_name: str
 
 
 _E, _S = CallEvent, StaffState
@@ -175,6 +187,20 @@ EN: Final = Phrases(
     seconds="{s} s",
     minutes="{m} min {s} s",
     hours="{h} h {m} min",
+    states={
+        _S.CALLING: "• {name}: called to *{booth}* since {date}",
+        _S.RUNNING: "• {name}: on the way to *{booth}* since {date}",
+        _S.AWAY: "• {name}: away since {date}",
+        _S.IDLE: "• {name}: free",
+    },
+    until=", back at {date}",
+    more="… and {count} more.",
+    no_staff="There is nobody on the staff list yet.",
+    away_until='{name} is away until {date} and will not be called. Write "back" to return sooner.',
+    called_now="{name} is called to *{booth}*.",
+    too_many="So many booths wait for {name} already that no more can.",
+    which="Who of them do you mean: {names}?",
+    nobody_of_that_name="I know nobody of the name {name}.",
 )
 
 JA: Final = Phrases(
@@ -238,6 +264,20 @@ JA: Final = Phrases(
     seconds="{s}秒",
     minutes="{m}分{s}秒",
     hours="{h}時間{m}分",
+    states={
+        _S.CALLING: "• {name}さん：{date}から「{booth}」に呼び出し中",
+        _S.RUNNING: "• {name}さん：{date}から「{booth}」に向かっています",
+        _S.AWAY: "• {name}さん：{date}から離席中",
+        _S.IDLE: "• {name}さん：対応できます",
+    },
+    until="、{date}に戻ります",
+    more="… ほか{count}人",
+    no_staff="名簿にはまだだれもいません。",
+    away_until="{name}さんは{date}まで離席中になり、呼び出されません。早く戻ったら「back」と書いてください。",
+    called_now="{name}さんを「{booth}」に呼んでいます。",
+    too_many="{name}さんを待っているブースが多すぎるため、これ以上は呼べません。",
+    which="どなたですか：{names}",
+    nobody_of_that_name="{name}という名前の人は名簿にありません。",
 )
 
 LANGUAGES: Final[Mapping[str, Phrases]] = {"ja": JA, "en": EN}

@@ -314,7 +314,7 @@ def test_a_command_is_answered_to_its_sender_alone(doors: Doors) -> None:
     other = body.replace(b"command=%2Fok&text=booth-a", b"command=%2Fcall&text=hello").replace(
         b"1.2.abc", b"1.3"
     )
-    assert doors.sent("commands", other)[1]["text"] == phrases("en").doubtful
+    assert doors.sent("commands", other)[1]["text"].endswith(phrases("en").doubtful)
 
 
 def test_a_button_under_a_message_is_acknowledged_and_answered(doors: Doors) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,13 +56,14 @@ class AwsPlace:
             SettingsError: a setting or a secret is wrong.
         """
         settings = Settings.from_env({**env, **secrets(client("ssm"), env["STACK_SECRETS"])})
-        shadows = NotedShadows(AwsShadows(client("iot-data")))
-        place = Place(
-            shadows=shadows,
+        seen = Place(
+            shadows=AwsShadows(client("iot-data")),
             things=AwsThings(client("iot")),
             clock=now_ms,
             timing=settings.timing,
         )
+        shadows = NotedShadows(seen.shadows)
+        place = replace(seen, shadows=shadows)
         queue = Queue(client("sqs"), env["STACK_QUEUE"], now_ms)
         bot = bot_of(settings)
         board = bot if way_of(settings) == "bot" else None
@@ -77,6 +79,7 @@ class AwsPlace:
             outgoing_token=settings.slack_outgoing_token,
             signing_secret=settings.slack_signing_secret,
             lang=settings.lang,
+            seen=seen,
             say=partial(bot.say, patience_s=PATIENCE_S) if bot else None,
         )
 
