@@ -163,7 +163,8 @@ def picture(place: Place, *things: str) -> dict[str, Any]:
     for thing in things:
         staff = read(place, thing)
         halves = map(_of_nameless, (staff.asked, staff.told))
-        pictures[thing] = (*halves, [_nameless(call) for call in staff.waiting], staff.told_at)
+        waiting = [_nameless(call) for call in staff.waiting]
+        pictures[thing] = (*halves, waiting, staff.told_at, staff.until)
     return pictures
 
 
@@ -289,6 +290,11 @@ def said_by_event(person: str, text: str, ts: str) -> Sent:
     return _answer(person, ts, lambda side: slack_doors.event_answer(payload, side.slack).status)
 
 
+def said_by_command(person: str, text: str, ts: str) -> Sent:
+    form = {"channel_id": "C0", "user_id": _user(person), "command": "/call", "trigger_id": ts, "text": text}
+    return _answer(person, ts, lambda side: slack_doors.command_answer(form, side.slack).status)
+
+
 def _answer(person: str, ts: str, send: Callable[[Side], int]) -> Sent:
     key = Key(door="slack", sender=_user(person), id=f"C0:{ts}")
     return Sent(thing=f"staff-{person}", key=key, send=_taken(send))
@@ -350,6 +356,10 @@ class AnyHistory(RuleBasedStateMachine):
     @rule(person=people, text=texts, way=ways_to_say, times=times, deaths=deaths)
     def answer(self, person: str, text: str, way: Callable[..., Sent], times: int, deaths: Deaths) -> None:
         self.happens(way(person, text, self.new_id()), times, deaths)
+
+    @rule(person=people, minutes=st.sampled_from([1, 10]), times=times, deaths=deaths)
+    def go_away_for_a_time(self, person: str, minutes: int, times: int, deaths: Deaths) -> None:
+        self.happens(said_by_command(person, f"away {minutes}m", self.new_id()), times, deaths)
 
     @rule(back=st.integers(1, 16), times=times)
     def come_again_late(self, back: int, times: int) -> None:
@@ -663,7 +673,7 @@ class Stack(Functions):
 def _asked(stack: Stack) -> list[tuple[Any, ...]]:
     """What is asked of everybody and told; not when, for that is by the pace of the queue."""
     seen = picture(stack.place, stack.hana, stack.sora).values()
-    return [(replace(asked, since=0), replace(told, since=0), waiting) for asked, told, waiting, _ in seen]
+    return [(replace(asked, since=0), replace(told, since=0), waiting) for asked, told, waiting, *_ in seen]
 
 
 happenings = st.one_of(
