@@ -28,6 +28,8 @@ CLOCK_S: Final = 5.0
 PAGE: Final = 1000
 POSTING: Final = "chat:write"
 MENTIONED: Final = "app_mentions:read"
+REACTED: Final = "reactions:read"
+COMMANDED: Final = "commands"
 BY_EMAIL: Final = "users:read.email"
 HISTORY: Final = {False: "channels:history", True: "groups:history"}  # of a public and of a private channel
 
@@ -156,7 +158,8 @@ def _scopes(header: str | None, info: Mapping[str, Any] | None, *, events: bool)
         return
     granted = {each.strip() for each in header.split(",")}
     kinds = list(HISTORY.values()) if info is None else [HISTORY[bool(info.get("is_private"))]]
-    wanted = [[POSTING], *([[MENTIONED], kinds] if events else [])]
+    # Without that of reactions a thumb says nothing, and who gave it believes that they answered.
+    wanted = [[POSTING], *([[MENTIONED], kinds, [REACTED], [COMMANDED]] if events else [])]
     for any_of in wanted:
         if there := [scope for scope in any_of if scope in granted]:
             yield right(SLACK, f"The bot has the scope {there[0]}")

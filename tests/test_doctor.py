@@ -69,6 +69,8 @@ def test_a_slack_where_all_is_well_is_all_right_and_was_posted_nothing(slack: Fa
         "The bot has the scope chat:write",
         "The bot has the scope app_mentions:read",
         "The bot has the scope channels:history",
+        "The bot has the scope reactions:read",
+        "The bot has the scope commands",
         "Slack knows hana",
         "Slack knows sora",
         "hana is in the channel",
@@ -107,6 +109,8 @@ def without(*scopes: str) -> Callable[[FakeSlack], None]:
         (without("chat:write"), "The bot has no scope chat:write", "Add the bot scope chat:write"),
         (without("app_mentions:read"), "no scope app_mentions:read", "Add the bot scope app_mentions:read"),
         (without("channels:history"), "no scope channels:history", "Add the bot scope channels:history"),
+        (without("reactions:read"), "no scope reactions:read", "Add the bot scope reactions:read"),
+        (without("commands"), "no scope commands", "Add the bot scope commands"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-",
 )
@@ -640,7 +644,7 @@ def test_on_aws_all_that_can_be_seen_is_right_and_the_screens_are_left_to_you(
     assert (said.status, said.err, said.wrong) == (0, "", [])
     assert [line.split()[1] for line in said.unknown] == ["kiosk"]
     assert re.findall(r"^right +(\w+) +(\d+)$", said.out, re.MULTILINE) == [
-        ("aws", "6"), ("route", "2"), ("button", "1"), ("settings", "1"), ("slack", "7")
+        ("aws", "6"), ("route", "2"), ("button", "1"), ("settings", "1"), ("slack", "9")
     ]  # fmt: skip
 
 
@@ -650,7 +654,7 @@ def test_on_aws_slack_is_checked_and_asked_with_the_stack_s_own_token(
     said = on_aws("slack", "check")
     assert (said.status, said.wrong) == (0, [])
     assert re.findall(r"^right +(\w+) +(\d+)$", said.out, re.MULTILINE) == [
-        ("settings", "1"), ("clock", "1"), ("slack", "7")
+        ("settings", "1"), ("clock", "1"), ("slack", "9")
     ]  # fmt: skip
     said = on_aws("staff", "add", "nobody", "--name", "Nobody", "--email", "nobody@example.com")
     assert "nobody in the Slack workspace has nobody@example.com" in said.err
