@@ -1,5 +1,6 @@
 """Settings: environment variables, read and checked once. Nothing else looks at the environment."""
 
+import base64
 import json
 import math
 import os
@@ -39,7 +40,7 @@ class SettingsError(Exception):
 
 
 class _Wrong(Exception):  # noqa: N818 - the word in the complaint
-    """One value is wrong; the argument says what may stand there."""
+    """One value is wrong; the first argument says what may stand there, the second what of a secret may be shown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Settings:
         limits_off: those of AWS's limits, by their names in ``LIMITS``, that the local place does not keep.
         mqtt_tls: the folder of that port's certificates and policies; None for no TLS.
         calling_s, running_s, quiet_s, remind_s: seconds; fractions count.
+        webhook_urls, webhook_secret: who is told of each transition, and what that is signed with; both or neither.
         admin_token, button_token: "" if they are to be made; :func:`tokens` has them in the end.
         target: where the subcommands act: ``local`` or ``aws``.
     """
@@ -80,6 +82,8 @@ class Settings:
     target: str = "local"
     admin_token: str = field(default="", repr=False)
     button_token: str = field(default="", repr=False)
+    webhook_urls: tuple[str, ...] = field(default=(), repr=False)
+    webhook_secret: str = field(default="", repr=False)
     slack_webhook_url: str = field(default="", repr=False)
     slack_outgoing_token: str = field(default="", repr=False)
     slack_bot_token: str = field(default="", repr=False)
@@ -117,12 +121,18 @@ class Settings:
             try:
                 read[key] = parse(value)
             except _Wrong as wrong:
-                complaints.append(
-                    f"{name}: expected {wrong}, got {'something else' if secret else repr(value)}"
-                )
+                expected, *shown = wrong.args
+                got = repr(value) if not secret else shown[0] if shown else "something else"
+                complaints.append(f"{name}: expected {expected}, got {got}")
         if bool(read.get("mqtt_user")) != bool(read.get("mqtt_password")):
             complaints.append(
                 "STAFFCALL_MQTT_USER, STAFFCALL_MQTT_PASSWORD: expected both or neither, got one"
+            )
+        if bool(env.get("STAFFCALL_WEBHOOK_URL", "").strip()) != bool(
+            env.get("STAFFCALL_WEBHOOK_SECRET", "").strip()
+        ):
+            complaints.append(
+                "STAFFCALL_WEBHOOK_URL, STAFFCALL_WEBHOOK_SECRET: expected both or neither, got one"
             )
         if complaints:
             raise SettingsError("; ".join(complaints))
@@ -203,6 +213,43 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _addresses(value: str) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(re.split(r"[\s,]+", value.strip(", \t\r\n"))))
+    for n, address in enumerate(named, 1):
+        try:
+            _url("https", "http")(_token(address))
+        except _Wrong:
+            which = f" as number {n}" if len(named) > 1 else ""
+            raise _Wrong(
+                "URLs that begin with https:// or http://, with spaces or commas between them",
+                f"{_showable(address)}{which}",
+            ) from None
+    return named
+
+
+def _showable(address: str) -> str:
+    """What may be shown of a URL that is wrong: not its path, its query, or who logs in."""
+    scheme, _, rest = address.partition("://")
+    host = re.split(r"[/?#]", rest)[0]
+    hidden = (
+        not HOST.fullmatch(host) or not re.fullmatch(r"[a-zA-Z][a-zA-Z0-9+.-]{0,15}", scheme) or "@" in rest
+    )
+    return "something else" if hidden else f"{scheme}://{host}/…"
+
+
+def _webhook_secret(value: str) -> str:
+    expected = "whsec_ and 24 to 64 random bytes in base64 (`openssl rand -base64 32` makes some)"
+    if not value.startswith("whsec_"):
+        raise _Wrong(expected, "something without whsec_")
+    try:
+        length = len(base64.b64decode(value.removeprefix("whsec_"), validate=True))
+    except ValueError:
+        raise _Wrong(expected, "whsec_ and no base64") from None
+    if not 24 <= length <= 64:
+        raise _Wrong(expected, f"whsec_ and {length} bytes")
+    return value
+
+
 def _host(value: str) -> str:
     if not HOST.fullmatch(value):
         raise _Wrong("an address such as 127.0.0.1 or 0.0.0.0")
@@ -244,6 +291,8 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "STAFFCALL_TARGET": ("target", _one_of("local", "aws"), False),
     "STAFFCALL_ADMIN_TOKEN": ("admin_token", _token, True),
     "STAFFCALL_BUTTON_TOKEN": ("button_token", _token, True),
+    "STAFFCALL_WEBHOOK_URL": ("webhook_urls", _addresses, True),
+    "STAFFCALL_WEBHOOK_SECRET": ("webhook_secret", _webhook_secret, True),
     "SLACK_WEBHOOK_URL": ("slack_webhook_url", _url("https", "http"), True),
     "SLACK_OUTGOING_TOKEN": ("slack_outgoing_token", str, True),
     "SLACK_BOT_TOKEN": ("slack_bot_token", str, True),

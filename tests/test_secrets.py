@@ -40,6 +40,18 @@ SECRETS = {
     "SLACK_SIGNING_SECRET": "canary-signing-c08e",
     "SORACOM_BEAM_KEY": "canary-beam-41d9",
 }
+# An address that nobody listens at, and what is secret in it.
+HOOK = {
+    "whose webhook it is": "canary-hook-user-1",
+    "their password": "canary-hook-word-2",
+    "its path": "canary-hook-path-3",
+    "its query": "canary-hook-query-4",
+    "its secret": "Y2FuYXJ5LWhvb2stc2VjcmV0LTEyMzQ1Njc4OTAxMjM0",
+}
+HOOKS = {
+    "STAFFCALL_WEBHOOK_URL": "http://{}:{}@127.0.0.1:9/{}?{}".format(*HOOK.values()),
+    "STAFFCALL_WEBHOOK_SECRET": f"whsec_{HOOK['its secret']}",
+}
 # What the Slack of these tests knows.
 WEBHOOK_SECRET = WEBHOOK.rpartition("/")[2]
 BY_WEBHOOK = {"SLACK_WEBHOOK_URL": WEBHOOK_SECRET}
@@ -167,6 +179,7 @@ def a_run(folder: Path, **more: str) -> Iterator[Run]:
         shop = Shop(folder / "data", slack)
         env = {
             **SECRETS,
+            **HOOKS,
             "STAFFCALL_MQTT_USER": "booth",
             "STAFFCALL_QUIET_SECONDS": "0",
             "PYTHONPATH": str(folder / "crashing"),
@@ -477,6 +490,7 @@ def test_no_secret_leaves_the_process_and_nothing_private_is_shown(tmp_path: Pat
 
     secrets = {
         **SECRETS,
+        **HOOK,
         **(BY_WEBHOOK if by == "webhooks" else BY_APP),
         "a slip": WRONG,
         "the session": run.session,

@@ -26,7 +26,9 @@ START: Final = "Run `staffcall run`."
 
 @click.command()
 @click.option(
-    "--post", is_flag=True, help="Post one harmless line in the channel, to see whether Slack takes it."
+    "--post",
+    is_flag=True,
+    help="Post one harmless line in the channel, and a message to each webhook, to see whether they are taken.",
 )
 @click.option("--json", "as_json", is_flag=True, help="For programs: everything that was looked at.")
 @click.pass_obj
@@ -74,6 +76,7 @@ def _here(here: Here, *, post: bool) -> Iterator[Finding]:
     yield from check.of_secrets(folder)
     yield from checks.of_guessing(settings)
     yield from checks.of_clock(settings)
+    yield from check.of_webhooks(settings, post=post)
     simulated = isinstance(said, dict) and said["slack"] == "simulator"
     yield from _anywhere(roster, None if simulated else settings, post=post)
 

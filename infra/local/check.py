@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from infra.checks import Roster
+from infra.local import webhooks
 from infra.local.service import LocalShadows, ShadowService
 from infra.local.signs import Sign
 from infra.local.store import Store, damage_in
 from infra.local.things import LocalThings, Registry
 from infra.local.watch import FREE_SPACE, LEAST_FREE
-from infra.settings import TOKENS_FILE
+from infra.local.webhooks import NotSent
+from infra.settings import TOKENS_FILE, Settings
 from shadows.calls import Place
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.registry import Booth
@@ -168,6 +170,35 @@ def of_secrets(folder: Path) -> Iterator[Finding]:
             yield wrong(Trouble(what="secrets", detail=f"{file} can be read by others", fix=fix))
         else:
             yield right("secrets", f"{file} is its owner's alone")
+
+
+# --- who else is told
+
+
+def of_webhooks(settings: Settings, *, post: bool) -> Iterator[Finding]:
+    """Whether each address of STAFFCALL_WEBHOOK_URL takes messages; what is not a URL was refused with the settings.
+
+    Args:
+        settings: which addresses.
+        post: whether to send each one signed message that is about nothing.
+    """
+    for url in settings.webhook_urls:
+        host = webhooks.host_of(url)
+        yield right("webhook", f"The address at {host} is well formed")
+        if not post:
+            detail = f"Whether the webhook at {host} can be reached was not looked at"
+            yield unknown(
+                "webhook", detail, "Run `staffcall doctor --post`, which sends it a message about nothing."
+            )
+            continue
+        try:
+            webhooks.post(url, settings.webhook_secret, webhooks.trial())
+        except NotSent as no:
+            fix = f"See that {host} is reached from here, and answers 2xx."
+            detail = f"The webhook at {host} did not take a message ({no})"
+            yield wrong(Trouble(what="webhook", detail=detail, fix=fix))
+        else:
+            yield right("webhook", f"The webhook at {host} takes messages")
 
 
 def _disk(detail: str, fix: str) -> Finding:

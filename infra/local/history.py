@@ -37,8 +37,14 @@ SCHEMA: Final = (
     "CREATE INDEX IF NOT EXISTS deliveries_of ON deliveries (thing, call)",
     # A data folder may be older than what is recorded now.
     "CREATE TABLE IF NOT EXISTS records (began INTEGER NOT NULL) STRICT",
+    # Who takes one transition after the other, and which one they have taken last.
+    "CREATE TABLE IF NOT EXISTS readers (reader TEXT PRIMARY KEY, reached INTEGER NOT NULL) STRICT",
 )
 TABLES: Final = ("history", "deliveries")
+# A number is not given again when all rows are as old as they may get: a reader that was further would miss the new ones.
+LAST: Final = (
+    "SELECT MAX(COALESCE((SELECT MAX(n) FROM history), 0), COALESCE((SELECT MAX(reached) FROM readers), 0))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +84,8 @@ def remember(
     key = after.seen[-1] if after.seen[-1:] != before.seen[-1:] else ""
     row = (now, thing, after.name, asked.state, asked.why, asked.since, call.id, call.booth, call.click)
     db.execute(
-        "INSERT INTO history VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*row, call.count, call.end, call.to, call.note, key),
+        "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (last(db) + 1, *row, call.count, call.end, call.to, call.note, key),
     )
 
 
@@ -126,6 +132,31 @@ def deliveries(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:
         "ORDER BY n DESC LIMIT :most",
         wanted,
     )
+
+
+def last(db: sqlite3.Connection) -> int:
+    """The number of the last transition; 0 if there was none."""
+    (n,) = db.execute(LAST).fetchone()
+    return int(n)
+
+
+def begin(db: sqlite3.Connection, reader: str) -> int:
+    """The number of the transition that a reader has taken last; one who is new begins with what comes now."""
+    db.execute("INSERT OR IGNORE INTO readers VALUES (?, ?)", (reader, last(db)))
+    (n,) = db.execute("SELECT reached FROM readers WHERE reader = ?", (reader,)).fetchone()
+    return int(n)
+
+
+def reached(db: sqlite3.Connection, reader: str, n: int) -> None:
+    """Write down that a reader has taken this transition, and all before it."""
+    db.execute("UPDATE readers SET reached = ? WHERE reader = ?", (n, reader))
+
+
+def after(db: sqlite3.Connection, n: int) -> JsonObject | None:
+    """The first transition after that number; None if there is none yet."""
+    found = db.execute("SELECT * FROM history WHERE n > ? ORDER BY n LIMIT 1", (n,))
+    names = [column[0] for column in found.description]
+    return next((dict(zip(names, row, strict=True)) for row in found.fetchall()), None)
 
 
 def records(db: sqlite3.Connection, wanted: Wanted) -> JsonObject:

@@ -42,6 +42,7 @@ from infra.local.updater import Updater
 from infra.local.watch import KINDS, Watch
 from infra.local.web import Web
 from infra.local.web import app as web_app
+from infra.local.webhooks import Webhooks
 from infra.settings import Settings, Tokens
 from infra.slack import bot_of, teller_of, way_of
 from shadows.calls import Place
@@ -151,12 +152,10 @@ class LocalPlace:
         if self.attached:
             self.health.listen_to("broker", self.attached.troubles)
         self.updater = Updater(self.place, self.bot) if self.bot and way_of(settings) == "bot" else None
+        self.webhooks = Webhooks(settings.webhook_urls, settings.webhook_secret, store, self.signs.alive)
+        self.health.listen_to("webhook", self.webhooks.troubles)
         self.follower = Follower(
-            self.place,
-            self.timers,
-            self.deliverer.wake,
-            self.signs.alive,
-            changed=self.updater.wake if self.updater else lambda _thing: None,
+            self.place, self.timers, self.deliverer.wake, self.signs.alive, changed=self.changed
         )
         self.auditor = Auditor(
             store,
@@ -178,6 +177,12 @@ class LocalPlace:
         """What the shadow service says, on its writer's thread: hand it on, and wait for nothing."""
         for message in messages:
             self.follower.hear(*message)
+
+    def changed(self, thing: str) -> None:
+        """Somebody's shadow has changed: whoever shows that elsewhere looks at it."""
+        if self.updater:
+            self.updater.wake(thing)
+        self.webhooks.wake()
 
     async def pressed(self, message: Message, _client: Client) -> None:
         """A message on a button's topic. PUBACK waits for the call to be durable."""
@@ -240,6 +245,8 @@ class LocalPlace:
         self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator
         if self.updater:
             self._start(self.updater)
+        self.signs.begin(*self.webhooks.names)
+        self._start(self.webhooks)
         self._start(self.watch)
         self._start(self.health)
         self._start(self.auditor)
@@ -361,6 +368,7 @@ class LocalPlace:
             "alarms": self.timers.pending,
             "audit_holes_total": self.auditor.total,
             **gateway,
+            **self.webhooks.counts(),
             **self.watch.ages(),
         }
 

@@ -36,6 +36,7 @@ PERIOD_S: Final[dict[str, float]] = {
     "watch": 10.0,
     "socket": 10.0,
     "slack": 60.0,
+    "webhook": 10.0,
 }
 _AGAIN: Final = "Start `staffcall run` again: no call is lost by that. Its log says what happened."
 _NETWORK: Final = (
@@ -57,6 +58,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "watch": ("watch", "Nobody looks after signs of life", _AGAIN),
     "socket": ("slack", "Socket Mode is silent: what staff answer in Slack is not heard", _NETWORK),
     "slack": ("slack", "Slack does not answer", _NETWORK),
+    "webhook": ("webhook", "Nobody sends to a webhook of STAFFCALL_WEBHOOK_URL any more", _AGAIN),
 }
 
 
@@ -65,7 +67,7 @@ class Sign:
     """When something was heard of.
 
     Attributes:
-        of: one of our parts, ``kiosk-<booth>`` or ``button-<id>``.
+        of: one of our parts, ``webhook-<n>``, ``kiosk-<booth>`` or ``button-<id>``.
         at: when it was last, ms since 1970; or since when it is waited for.
         age_s: how long ago that is; what the machine slept does not count.
         period_s: how far apart its signs are.
@@ -97,7 +99,7 @@ def silent(signs: Iterable[Sign], now: int) -> Iterator[Trouble]:
         elif kind == "button":
             yield _button(id, sign)
         else:
-            what, detail, fix = _PARTS[sign.of]
+            what, detail, fix = _PARTS[kind]
             because = f" ({sign.reason})" if sign.reason else ""
             yield Trouble(what=what, since=sign.at, detail=f"{detail}{because}", fix=sign.fix or fix)
 
@@ -184,7 +186,7 @@ class Signs:
                 of=part,
                 at=heard.at,
                 age_s=now_s - heard.awake_s,
-                period_s=PERIOD_S[part],
+                period_s=PERIOD_S[part.partition("-")[0]],
                 reason=heard.reason,
                 fix=heard.fix,
             )
