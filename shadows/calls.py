@@ -337,7 +337,8 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
         if has_it and not only_the_free:  # it may have come by way of who had no time either
             has = other.call_of(call.booth)
             taker = Taker(thing=backup, call=has.id if has else "")
-            _yield(place, [each for each, _, _ in found], call.booth, taker)
+            ways = [each for each, way, _ in found if way.state is not StaffState.AWAY]
+            _yield(place, ways, call.booth, taker)
         unfree = only_the_free and not _free(other, call)
         if not has_it and (other.state is StaffState.AWAY or unfree):
             continue

@@ -572,6 +572,21 @@ def test_who_waits_for_another_call_of_the_booth_waits_on_after_a_crash(side: Si
     assert held(side) == {"hana": ["main", "hall"], "sora": ["hall"], "riku": ["cafe"]}
 
 
+def test_who_is_away_keeps_what_waits_when_a_press_of_the_booth_comes_twice(side: Side) -> None:
+    press(side, "hana", "main")
+    for person in ("sora", "riku"):
+        say(side, person, "away")
+    press(side, "hana", "hall")
+    say(side, "hana", "away")
+    say(side, "sora", "back")
+    assert held(side) == {"hana": ["hall"]}
+    sent = pressed_by_http("riku", "hall", "the same")
+    with pytest.raises(Crash), side.shadows.nth(1, _die, after=True):
+        sent.send(side)  # Sora has it: Hana was not asked, for she is away
+    sent.send(side)
+    assert held(side) == {"hana": ["hall"], "sora": ["hall"]}
+
+
 def test_a_call_that_comes_back_while_it_is_passed_on_is_not_lost(side: Side) -> None:
     say(side, "riku", "away")
     press(side, "hana", "main")
