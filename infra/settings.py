@@ -128,12 +128,9 @@ class Settings:
             complaints.append(
                 "STAFFCALL_MQTT_USER, STAFFCALL_MQTT_PASSWORD: expected both or neither, got one"
             )
-        if bool(env.get("STAFFCALL_WEBHOOK_URL", "").strip()) != bool(
-            env.get("STAFFCALL_WEBHOOK_SECRET", "").strip()
-        ):
-            complaints.append(
-                "STAFFCALL_WEBHOOK_URL, STAFFCALL_WEBHOOK_SECRET: expected both or neither, got one"
-            )
+        pair = ("STAFFCALL_WEBHOOK_URL", "STAFFCALL_WEBHOOK_SECRET")
+        if len([name for name in pair if env.get(name, "").strip()]) == 1:
+            complaints.append(f"{', '.join(pair)}: expected both or neither, got one")
         if complaints:
             raise SettingsError("; ".join(complaints))
         return cls(**read)
