@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from infra.commands.aws import aws
+from infra.commands.backup import backup, restore
 from infra.commands.booth import booth
 from infra.commands.button import button
 from infra.commands.doctor import doctor
@@ -91,7 +92,7 @@ def _aimed(command: click.Command, *options: click.Option) -> click.Command:
     return command
 
 
-for command in (staff, button, booth, slack, press, watch, report, history, doctor):
+for command in (staff, button, booth, slack, press, watch, report, history, doctor, backup, restore):
     staffcall.add_command(_aimed(command, TARGET, STACK))
 staffcall.add_command(_aimed(aws, STACK))
 
