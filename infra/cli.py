@@ -12,6 +12,7 @@ from infra.commands.aws import aws
 from infra.commands.backup import backup, restore
 from infra.commands.booth import booth
 from infra.commands.button import button
+from infra.commands.completion import completion, know_ids
 from infra.commands.doctor import doctor
 from infra.commands.here import Here
 from infra.commands.history import history
@@ -95,6 +96,8 @@ def _aimed(command: click.Command, *options: click.Option) -> click.Command:
 for command in (staff, button, booth, slack, press, watch, report, history, doctor, backup, restore):
     staffcall.add_command(_aimed(command, TARGET, STACK))
 staffcall.add_command(_aimed(aws, STACK))
+staffcall.add_command(completion)
+know_ids(staffcall.commands.values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
