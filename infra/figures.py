@@ -11,10 +11,12 @@ from statistics import quantiles
 from typing import Final
 
 from shadows.shadow import JsonObject
-from shadows.staff import UNANSWERED, End, StaffState
+from shadows.staff import UNANSWERED, CallEvent, End, StaffState
 from shadows.telling import Delivery
 
 MISSED: Final = UNANSWERED | {End.EXPIRED}
+# Nothing begins with these: they repeat what the last call was, which may be so old that its own rows are gone.
+COMING_AND_GOING: Final = (CallEvent.AWAY, CallEvent.BACK)
 IN_VAIN: Final = MISSED - {End.REFUSED}  # who says "no" has answered, though nobody goes
 
 
@@ -141,7 +143,7 @@ def calls(rows: Iterable[JsonObject], deliveries: Iterable[JsonObject] = ()) -> 
 
 def tell(calls: dict[str, Told], row: JsonObject) -> None:
     """Go on with the calls by one transition."""
-    if not row["call"]:
+    if not row["call"] or (row["call"] not in calls and row.get("why") in COMING_AND_GOING):
         return
     # What was recorded before the press had a column of its own began when the first person was asked.
     call = calls.setdefault(row["call"], Told(row["call"], row["booth"], row.get("pressed") or row["since"]))

@@ -200,6 +200,24 @@ def test_a_call_that_waits_for_somebody_counts_from_its_press(tmp_path: Path) ->
         assert calls(rows(db, Wanted()))[1].response_s == 2.001
 
 
+def test_who_goes_away_long_after_a_call_has_no_call_again() -> None:
+    db = sqlite3.connect(":memory:", isolation_level=None, factory=Kept)
+    with closing(
+        lived([("press", "hana", 1), ("no", "hana", 1), ("no", "sora", 1), ("no", "riku", 1)])
+    ) as whole:
+        whole.backup(db)
+    tally = Tally(lambda: db)
+    [last] = asked(db, "SELECT MAX(n) FROM history")
+    with closing(lived([("press", "hana", 1), ("no", "hana", 1), ("away", "hana", 90_000)])) as whole:
+        away = asked(whole, "SELECT * FROM history ORDER BY n DESC LIMIT 1")[0]
+    assert (away[4:6], away[11]) == (("away", "away"), "refused")
+    db.execute(f"INSERT INTO history VALUES ({','.join('?' * len(away))})", (last[0] + 1, *away[1:]))
+    assert numbers(tally) == {("deliveries_total", "told"): 0, ("deliveries_total", "failed"): 0}
+    db.execute("DELETE FROM history WHERE state <> 'away'")  # as old rows go
+    assert calls(rows(db, Wanted())) == []
+    sqlite3.Connection.close(db)
+
+
 # --- The command
 
 

@@ -198,6 +198,19 @@ def further(
     return rows, attempts
 
 
+def of_a_day(db: sqlite3.Connection) -> tuple[int, int]:
+    """The numbers of the transition and the attempt after which the last day on record begins; 0 for none."""
+    newest = db.execute("SELECT at FROM history ORDER BY n DESC LIMIT 1").fetchone()
+    if newest is None:
+        return 0, 0
+    found = (
+        db.execute(f"SELECT n FROM {table} WHERE at < ? ORDER BY n DESC LIMIT 1", (newest[0] - A_DAY_MS,))  # noqa: S608
+        for table in TABLES
+    )
+    rows, attempts = ((each.fetchone() or (0,))[0] for each in found)
+    return int(rows), int(attempts)
+
+
 def erase(db: sqlite3.Connection, thing: str) -> str:
     """Take a person out of all rows; what happened stays, of somebody whom the pseudonym does not name.
 

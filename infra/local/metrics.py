@@ -18,10 +18,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from infra.figures import Leg, Told, mention, tell
-from infra.local.history import A_DAY_MS, at_one_moment, further
-from shadows.shadow import JsonObject
+from infra.local.history import A_DAY_MS, at_one_moment, further, of_a_day
+from shadows.telling import Delivery
 
-KEPT_MS: Final = A_DAY_MS  # no call is under way for longer
+OUTCOMES: Final = (Delivery.TOLD, Delivery.FAILED)
 LABELLED: Final = re.compile(r'(\w+?)(?:_total)?(?:\{(\w+)="(.*)"\})?')
 HELP: Final = {
     "untold": "Changes that Slack has not taken yet.",
@@ -52,7 +52,8 @@ SERIES: Final = {
 class Tally:
     """Counts how calls go, from the history alone: whatever is on record is counted, once, whoever wrote it.
 
-    It counts from its start on, as Prometheus expects it; a call that was under way then goes on being followed.
+    It counts from its start on, as Prometheus expects it; a call that was under way then goes on being
+    followed. One that began a day ago is over.
     """
 
     def __init__(self, reader: Callable[[], sqlite3.Connection]) -> None:
@@ -60,7 +61,7 @@ class Tally:
         self._reader, self._lock = reader, Lock()
         self._calls: dict[str, Told] = {}
         self._counted: dict[str, set[str]] = {}
-        self._reached = (0, 0)
+        self._reached, self._newest = (0, 0), 0
         disable_created_metrics()  # type: ignore[no-untyped-call] # one more series for each, of which nobody asks
         self.registry = CollectorRegistry()
         self._pressed = self._counter("calls", "Calls that a visitor made.", "booth")
@@ -76,7 +77,7 @@ class Tally:
             leg: Histogram(f"staffcall_{name}", what, ["booth"], buckets=BUCKETS[leg], registry=self.registry)
             for leg, (name, what) in SERIES.items()
         }
-        for outcome in ("told", "failed"):
+        for outcome in OUTCOMES:
             self._deliveries.labels(outcome)
         self._take(counts=False)
 
@@ -92,19 +93,22 @@ class Tally:
             self._take(counts=True)
 
     def _take(self, *, counts: bool) -> None:
+        changed: dict[str, None] = {}
         with closing(self._reader()) as db, at_one_moment(db):
-            rows, attempts = (list(each) for each in further(db, self._reached))
-        for row in rows:
-            tell(self._calls, row)
-        for attempt in attempts:
-            mention(self._calls, attempt)
-            if counts and attempt["outcome"] in ("told", "failed"):
-                self._deliveries.labels(attempt["outcome"]).inc()
-        for id in dict.fromkeys(each["call"] for each in (*rows, *attempts)):
-            if id in self._calls:
-                self._count(self._calls[id], counts=counts)
-        self._reached = (_last(rows, self._reached[0]), _last(attempts, self._reached[1]))
-        self._forget(rows)
+            rows, attempts = further(db, self._reached if counts else of_a_day(db))
+            row_n, attempt_n = self._reached
+            for row in rows:
+                tell(self._calls, row)
+                changed[row["call"]], row_n, self._newest = None, row["n"], row["at"]
+            for attempt in attempts:
+                mention(self._calls, attempt)
+                changed[attempt["call"]], attempt_n = None, attempt["n"]
+                if counts and attempt["outcome"] in OUTCOMES:
+                    self._deliveries.labels(attempt["outcome"]).inc()
+        self._reached = (row_n, attempt_n)
+        self._forget()
+        for id in changed.keys() & self._calls.keys():
+            self._count(self._calls[id], counts=counts)
 
     def _count(self, call: Told, *, counts: bool) -> None:
         known = self._counted.setdefault(call.id, set())
@@ -120,18 +124,11 @@ class Tally:
         if "missed" in new:
             self._missed.labels(call.booth).inc()
 
-    def _forget(self, rows: list[JsonObject]) -> None:
+    def _forget(self) -> None:
         """Leave what is so old that it is over."""
-        if not rows:
-            return
-        old = [id for id, call in self._calls.items() if call.at < rows[-1]["at"] - KEPT_MS]
-        for id in old:
+        for id in [id for id, call in self._calls.items() if call.at < self._newest - A_DAY_MS]:
             del self._calls[id]
             self._counted.pop(id, None)
-
-
-def _last(rows: list[JsonObject], otherwise: int) -> int:
-    return rows[-1]["n"] if rows else otherwise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
