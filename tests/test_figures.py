@@ -276,16 +276,18 @@ def test_a_report_is_the_same_in_the_terminal_in_a_spreadsheet_and_in_a_browser(
         assert [int(row[name]) for name in ("calls", "answered", "missed")] == [
             expected[name] for name in ("calls", "answered", "missed")
         ]
-        shown = [str(expected[name]) for name in ("calls", "answered", "missed")]
+        counted = [str(expected[name]) for name in ("calls", "answered", "missed")]
+        times = []
         for leg in Leg:
             values, name = expected["times"][leg], leg.replace(" ", "_")
             spread = [float(percentile(values, tenths)) for tenths in (5, 9)] if values else []
             written = [row[f"{name}_{share}_s"] for share in ("p50", "p90")]
             assert [float(each) for each in written if each] == pytest.approx(spread)
-            shown += ["{:.1f} / {:.1f}".format(*spread)] if spread else []
-        assert re.search(rf"^{line} +{' +'.join(shown)} *$", said, re.MULTILINE), (shown, said)
-        if key[0] != "all":
-            assert re.search(rf"{line}</th>\D+{'</td>(?:<td></td>)*<td>'.join(shown)}<", page)
+            times += [[f"{each:.1f}" for each in spread]] if spread else []
+        in_terminal = " +".join([*counted, *map("/".join, times)])
+        assert re.search(rf"^{line} +{in_terminal} *$", said, re.MULTILINE), (in_terminal, said)
+        in_page = "</td>(?:<td></td>)*<td>".join([*counted, *map(" / ".join, times)])
+        assert key[0] == "all" or re.search(rf"{line}</th>\D+{in_page}<", page)
 
 
 def test_a_report_is_of_all_that_is_on_record_however_much_it_is(

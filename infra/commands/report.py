@@ -12,8 +12,9 @@ from infra.commands.table import moment, show
 from infra.figures import Figures, Leg, Told, by_booth, by_hour, by_person, calls, overall
 
 LAST_CALLS: Final = 10
-WIDEST_BAR: Final = 30
-TIMES: Final = tuple(f"{leg} s" for leg in Leg)
+EIGHTHS: Final = " ▏▎▍▌▋▊▉█"  # of a letter's width
+WIDEST_BAR: Final = 4  # letters: with it the table has room in 80 columns
+TIMES: Final = "in seconds, half within/nine of ten within"
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would work out
 
 
@@ -36,7 +37,8 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would wo
 def report(here: Here, since: int, booth: str, sheet: TextIO | None, page: TextIO | None) -> None:
     """Show response times and missed calls: per person, booth and hour of the day, and the last calls.
 
-    A time is "half of them within / nine of ten within", in seconds, of all who came so far. "missed": nobody said ok.
+    Times are in seconds: half of those who came so far were within the first, nine of ten within the second. "missed":
+    nobody said ok.
     """
     found = whole_record(here, since=since, booth=booth)
     told = [call for call in calls(found["rows"], found["deliveries"]) if call.at > since]
@@ -51,8 +53,8 @@ def report(here: Here, since: int, booth: str, sheet: TextIO | None, page: TextI
 
 
 def _show(told: Sequence[Told]) -> None:
-    columns = ("calls", "answered", "missed", *TIMES)
-    show(("staff", *columns), map(_row, [*by_person(told), overall(told)]), title="Response times")
+    columns = ("calls", "answered", "missed", *Leg)
+    show(("staff", *columns), map(_row, [*by_person(told), overall(told)]), title=f"Response times, {TIMES}")
     click.echo()
     show(("booth", *columns), map(_row, by_booth(told)), title="Booths")
     click.echo()
@@ -69,7 +71,7 @@ def _row(figures: Figures) -> tuple[str, ...]:
 
 def _spread(figures: Figures, leg: Leg) -> str:
     spread = figures.spread(leg)
-    return f"{spread[0]:.1f} / {spread[1]:.1f}" if spread else ""
+    return "/".join(f"{time_s:.1f}" if time_s < 100 else f"{time_s:.0f}" for time_s in spread or ())
 
 
 def _hours(told: Sequence[Told]) -> Iterator[tuple[str, ...]]:
@@ -77,7 +79,8 @@ def _hours(told: Sequence[Told]) -> Iterator[tuple[str, ...]]:
     hours = by_hour(told)
     most = max((each.calls for each in hours), default=0)
     for each in hours:
-        yield (*_row(each), "█" * max(1, round(WIDEST_BAR * each.calls / most)))
+        whole, rest = divmod(max(1, round(8 * WIDEST_BAR * each.calls / most)), 8)
+        yield (*_row(each), (EIGHTHS[8] * whole + EIGHTHS[rest]).rstrip())
 
 
 def _line(call: Told) -> tuple[str, ...]:
