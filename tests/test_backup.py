@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -142,7 +143,7 @@ def test_a_place_that_runs_is_not_overwritten_and_one_that_is_not_empty_only_if_
             with pytest.raises(BackupError, match="in use: stop the other staffcall run"):
                 restore(shop.data, tmp_path / "b", replace=replace)
         assert shop.press()[0] == 200
-        process.end(15)
+        process.end(signal.SIGTERM)
         with pytest.raises(BackupError, match="not empty: `--replace`"):
             restore(shop.data, tmp_path / "b")
         before = content(shop.data)
@@ -151,6 +152,21 @@ def test_a_place_that_runs_is_not_overwritten_and_one_that_is_not_empty_only_if_
         process.start()
         assert shop.state("hana") == "idle"
         assert shop.press()[0] == 200
+
+
+def test_a_place_that_was_killed_can_be_backed_up_with_all_that_it_acknowledged(
+    slack: FakeSlack, tmp_path: Path
+) -> None:
+    shop = Shop(tmp_path / "data", slack)
+    with Process(shop) as process:
+        shop.furnish()
+        for n in range(5):
+            assert shop.press(id=str(n))[0] == 200
+        process.end(signal.SIGKILL)
+    backup(shop.data, tmp_path / "b")
+    restore(tmp_path / "other", tmp_path / "b")
+    with Shop(tmp_path / "other", slack) as other:
+        assert other.asked("hana")["call"]["count"] == 5
 
 
 # --- What is whole
@@ -239,13 +255,13 @@ backup.restore(Path(sys.argv[1]), Path(sys.argv[2]), replace=True)
 """
 
 
-@pytest.mark.parametrize("has_tokens", [True, False])
-def test_whatever_ends_a_restore_it_was_all_or_nothing(tmp_path: Path, has_tokens: bool) -> None:
+@pytest.mark.parametrize(("has_tokens", "every"), [(True, 1), (False, 5)])
+def test_whatever_ends_a_restore_it_was_all_or_nothing(tmp_path: Path, has_tokens: bool, every: int) -> None:
     backup(
         place(tmp_path / "new", "new", '{"admin": "n", "button": "n"}' if has_tokens else ""), tmp_path / "b"
     )
     olds, news = 0, 0
-    for n in range(100):
+    for n in range(0, 100, every):
         folder = place(tmp_path / f"old{n}", "old", '{"admin": "o", "button": "o"}')
         (folder / f"{DATABASE}-wal").write_bytes(b"")  # a log of what was there must not stay behind
         old, new = content(folder), content(tmp_path / "new")
@@ -268,8 +284,8 @@ def test_whatever_ends_a_restore_it_was_all_or_nothing(tmp_path: Path, has_token
         assert not (folder / f"{DATABASE}-wal").exists()
         [former] = folder.glob("replaced-*")
         assert content(former) == old
-    assert olds > 5
-    assert news > 5
+    assert olds * every > 5
+    assert news * every > 5
 
 
 def test_a_start_goes_on_with_a_restore_that_was_decided(
