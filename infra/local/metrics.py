@@ -160,7 +160,9 @@ class Page(Collector):
             assert read, written
             name, label, labelled = read.groups()
             kind = CounterMetricFamily if "_total" in written else GaugeMetricFamily
-            made = kind(f"staffcall_{name}", HELP[name], labels=[label] if label else [])
+            made = kind(
+                f"staffcall_{name}", HELP.get(name, name.replace("_", " ")), labels=[label] if label else []
+            )
             families.setdefault(name, made).add_metric([labelled] if label else [], value)  # type: ignore[attr-defined]
         return families.values()
 
