@@ -9,8 +9,10 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +37,21 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 def environment(shop: Shop) -> dict[str, str]:
     return {**shop.environment, "PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(shop.data.parent)}
+
+
+@contextmanager
+def started(command: Sequence[Path | str], **how: Any) -> Iterator[subprocess.Popen[str]]:
+    """A process that does not outlive the test, however that ends."""
+    with subprocess.Popen(command, text=True, **how) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(20)
+                finally:
+                    process.kill()
 
 
 # --- The Tab key
@@ -78,14 +95,14 @@ def test_each_shell_has_its_own_script(shell: str, capsys: pytest.CaptureFixture
 
 
 def test_watch_is_one_table_that_changes_in_a_terminal_and_lines_elsewhere(shop: Shop) -> None:
-    with subprocess.Popen(
-        [STAFFCALL, "watch"], env=environment(shop), cwd=shop.data.parent, stdout=subprocess.PIPE, text=True
+    with started(
+        [STAFFCALL, "watch"], env=environment(shop), cwd=shop.data.parent, stdout=subprocess.PIPE
     ) as lines:
         assert lines.stdout
         assert {lines.stdout.readline().split()[2] for _ in range(2)} == {"hana", "sora"}
         terminal, other_end = pty.openpty()
         env = {**environment(shop), "TERM": "xterm", "COLUMNS": "100", "LINES": "30"}
-        with subprocess.Popen(
+        with started(
             [STAFFCALL, "watch"], env=env, cwd=shop.data.parent, stdout=other_end, close_fds=True
         ) as table:
             os.close(other_end)
@@ -169,7 +186,7 @@ def test_the_launcher_waits_for_the_page_and_opens_it_again_whenever_the_browser
     }
     url = shop.kiosk + "?booth=main"
     shop.close()
-    with subprocess.Popen([KIOSK, url, "--lang=ja"], env=env) as launcher:
+    with started([KIOSK, url, "--lang=ja"], env=env) as launcher:
         until(lambda: len(lines(tries)) > 1, "a second try", 60)
         assert lines(starts) == []
         with Shop(shop.data, shop.slack, http_port=int(shop.at.http.rpartition(":")[2])):
@@ -186,15 +203,13 @@ def test_the_launcher_waits_for_the_page_and_opens_it_again_whenever_the_browser
 def test_the_launcher_shows_the_booth_in_a_real_browser(shop: Shop, tmp_path: Path) -> None:
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
     flags = [flag for flag in FLAGS if flag != "--disable-background-networking"]
-    with subprocess.Popen(
+    with started(
         [KIOSK, shop.kiosk + "?booth=main", "--headless=new", *flags],
         env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     ) as launcher:  # fmt: skip
-        try:
-            until(lambda: shop.admin("/admin/api/signs")["kiosks"], "a screen", 60)
-        finally:
-            launcher.terminate()
-            launcher.wait(20)
+        until(lambda: shop.admin("/admin/api/signs")["kiosks"], "a screen", 60)
+        launcher.terminate()
+        launcher.wait(20)
     assert shop.admin("/admin/api/signs")["kiosks"] is not None
     assert (tmp_path / ".config" / "staffcall-kiosk").is_dir()
     until(lambda: not shop.admin("/admin/api/signs")["kiosks"], "its end", 60)
