@@ -160,7 +160,7 @@ VOLUNTEERED = [
 ]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @example(HANDED_ON)
 @example(VOLUNTEERED)
 @example([("press", "hana", 1), ("done", "hana", 9), ("away", "hana", 400)])
@@ -411,7 +411,7 @@ def minus(
     return {key: value - before.get(key, 0) for key, value in later.items() if value != before.get(key, 0)}
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @example(VOLUNTEERED, [3], 4)
 @example(HANDED_ON, [1, 2, 3], 2)
 @given(EVENTS, st.lists(st.integers(0, 40)), st.integers(0, 40))
