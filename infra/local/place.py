@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,9 +27,10 @@ from infra.local.demo import furnish
 from infra.local.follower import Follower
 from infra.local.gateway import Client, Message, Tls
 from infra.local.health import Health
-from infra.local.history import Retention
+from infra.local.history import Retention, Wanted
 from infra.local.http import HttpServer, bind
 from infra.local.limits import Pace
+from infra.local.metrics import Tally
 from infra.local.roster import Announcer
 from infra.local.service import LocalShadows
 from infra.local.signs import PERIOD_S, Kiosks, Signs
@@ -310,10 +311,11 @@ class LocalPlace:
             admin_token=self.tokens.admin,
             ready=lambda: self.is_ready,
             counts=self.counts,
+            tally=Tally(self.store.reader),
             health=self.health,
             signs=self.vital_signs,
             unknown_buttons=self.unknown.list,
-            history=lambda wanted: self.store.run(lambda db: history.records(db, wanted)),
+            history=self.records,
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
             doors=(button_blueprint(self.button_services), slack_blueprint(self.slack_services), *more),
         )
@@ -365,6 +367,11 @@ class LocalPlace:
             "clockOffMs": self.clock.off_ms,
             "slack": "simulator" if self.simulated else way_of(self.settings),
         }
+
+    def records(self, wanted: Wanted) -> dict[str, Any]:
+        """What is on record; a press does not wait for who reads it."""
+        with closing(self.store.reader()) as db, history.at_one_moment(db):
+            return history.records(db, wanted)
 
     def counts(self) -> dict[str, float]:
         """Numbers for ``/metrics``."""
