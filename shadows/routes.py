@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from shadows.registry import Booth, Button, Person, called_by
 from shadows.staff import StaffState
 from shadows.trouble import Trouble
+from shadows.whom import ON_DUTY
 
 
 def flaws(people: Iterable[Person], buttons: Iterable[Button], booths: Iterable[Booth]) -> Iterator[Trouble]:
     """What keeps a press from reaching somebody, person by person, then button by button and booth by booth."""
     known = {person.id: person for person in people}
-    places = {booth.id for booth in booths}
+    places = {booth.id: booth for booth in booths}
     for person in known.values():
         yield from _of_person(person, known)
     for button in buttons:
@@ -51,7 +52,7 @@ def _of_person(person: Person, known: Mapping[str, Person]) -> Iterator[Trouble]
         )
 
 
-def _of_button(button: Button, known: Mapping[str, Person], places: set[str]) -> Iterator[Trouble]:
+def _of_button(button: Button, known: Mapping[str, Person], places: Mapping[str, Booth]) -> Iterator[Trouble]:
     thing = f"button-{button.id}"
     again = f"Run `staffcall button remove {button.id}`, then `button add` with"
     if not button.calls:
@@ -64,6 +65,12 @@ def _of_button(button: Button, known: Mapping[str, Person], places: set[str]) ->
                     f"Button {button.id} calls {id} at {click}, and there is no such staff.",
                     f"Run `staffcall staff add {id} …`.",
                 )
+    if ON_DUTY in button.calls.values() and button.booth in places and not places[button.booth].staff:
+        yield _route(
+            thing,
+            f"Button {button.id} calls who is on duty at {button.booth}, and nobody stands there, should the roster have nobody.",
+            f"Run `staffcall staff add … --booth {button.booth}`.",
+        )
     if button.booth not in places:
         yield _route(
             thing,

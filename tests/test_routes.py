@@ -6,6 +6,7 @@ from shadows.registry import Booth, Button, Person
 from shadows.routes import flaws
 from shadows.staff import Asked, ClickType, Staff, StaffState
 from shadows.trouble import Trouble
+from shadows.whom import ON_DUTY
 
 
 def person(
@@ -83,3 +84,13 @@ def test_a_button_that_calls_nobody_is_named(of: Button, detail: str) -> None:
     assert trouble.thing == "button-demo"
     assert detail in trouble.detail
     assert "staffcall" in trouble.fix
+
+
+def test_who_is_on_duty_is_somebody_unless_nobody_stands_at_the_booth() -> None:
+    duty = button(ON_DUTY)
+    manned, empty = (Booth(id="main", title="", staff=staff) for staff in (("hana",), ()))
+    assert list(flaws([person()], [duty], [manned])) == []
+    (flaw,) = flaws([person()], [duty], [empty])
+    assert flaw.thing == "button-demo"
+    assert "nobody stands there" in flaw.detail
+    assert "staff add" in flaw.fix
