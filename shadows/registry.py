@@ -196,6 +196,12 @@ class Person:
     mail: str = field(default="", repr=False)
     line: str = field(default="", repr=False)
 
+    @property
+    def private(self) -> Mapping[str, str]:
+        """By what they can be reached, by the names of their attributes."""
+        known = {"slackUserId": self.slack, "phone": self.phone, "mail": self.mail, "line": self.line}
+        return {name: value for name, value in known.items() if value}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Button:

@@ -16,7 +16,8 @@ from typing import Any, Self
 
 import pytest
 
-from alert_bridge import doors
+from alert_bridge import doors, links
+from alert_bridge.links import ANSWER, Link
 from alert_bridge.templates import templates
 from infra.local.alerts import check_alerts
 from infra.settings import Settings, SettingsError
@@ -209,6 +210,21 @@ def test_twilio_is_asked_again_when_it_says_so(tmp_path: Path, slack: FakeSlack,
             ("alert twilio", "failed", "Twilio answered 429, code 20429"),
             ("alert twilio", "accepted", ""),
         ]
+
+
+def test_nothing_has_a_provider_asked_sooner_than_it_says(
+    tmp_path: Path, slack: FakeSlack, twilio: FakeTwilio
+) -> None:
+    twilio.next(refuses(429, 20429, Retry_After="500"))
+    with shop_of(tmp_path, slack, twilio) as shop:
+        furnish(shop)
+        shop.press()
+        until(lambda: alerts(shop), "the refusal")
+        shop.press(id="2")
+        until(lambda: shop.place.shadows.get("staff-hana").reported["call"]["count"] == 2, "its report")
+        looks = shop.admin("/admin/api/signs")["audited"]
+        until(lambda: shop.admin("/admin/api/signs")["audited"] > looks + 1, "some time")
+        assert len(twilio.got) == 1
 
 
 def test_what_fails_does_not_keep_the_next_way_waiting(
@@ -446,6 +462,10 @@ def test_a_link_is_of_one_person_and_one_call_and_for_a_time(called: tuple[Shop,
         status, shown, _ = page(f"{base}/{other}", b"")
         assert (status, "This link is not valid." in shown) == (404, True)
     assert shop.state("hana") == "calling"
+    shop.says("U0HANA", "no")
+    shop.press(id="2")
+    assert "This call is over." in page(sms.link, b"")[1]  # it was never used, and is of the call before
+    assert shop.state("hana") == "calling"
 
 
 def test_a_link_ends_and_one_of_a_place_without_a_key_never_began(
@@ -464,7 +484,11 @@ def test_a_link_ends_and_one_of_a_place_without_a_key_never_began(
     assert doors.open_door("POST", token, {}, b"", late).status == 410
     in_time = replace(services, wall=lambda: now + hour_ms - 60_000)
     assert doors.open_door("GET", token, {}, b"", in_time).status == 200
-    assert doors.open_door("POST", token, {}, b"", replace(services, key="")).status == 404
+    signed_with_nothing = links.token(
+        Link(thing="staff-hana", call=token.split(".")[1], expires=now), ANSWER, ""
+    )
+    closed = replace(services, key="")
+    assert doors.open_door("POST", signed_with_nothing, {}, b"", closed).status == 404
     assert shop.state("hana") == "calling"
 
 

@@ -144,10 +144,11 @@ class Alerter:
         again_s: float | None = None
         alert = ""
         try:
-            alert = read(self._place, thing).alert
             if not self._place.channels.slack:
                 report_wordless(self._place, thing, self._note)
-            if is_open(read(self._place, thing)) and deliver(self._place, thing, self._sender, self._noted):
+            staff = read(self._place, thing)
+            alert = staff.alert
+            if is_open(staff) and deliver(self._place, thing, self._sender, self._noted):
                 again_s = 0.0
             self._pauses.pop(thing, None)
             self._held.pop(thing, None)
