@@ -1,9 +1,13 @@
 """How people are told in Slack, as the settings say; the same in both places."""
 
 import logging
+from collections.abc import Sequence
 from typing import Literal
 
 from infra.settings import Settings
+from shadows.calls import Place
+from shadows.duty import Handover, announce
+from slack_bridge import duty
 from slack_bridge.tellers import BotTeller, WebhookTeller
 
 log = logging.getLogger(__name__)
@@ -32,3 +36,17 @@ def teller_of(settings: Settings, bot: BotTeller | None) -> BotTeller | WebhookT
         return WebhookTeller(settings.slack_webhook_url, settings.lang)
     log.warning("No Slack is set: nobody will be mentioned. README.md says how to connect one.")
     return None
+
+
+def announce_duty(place: Place, teller: BotTeller | WebhookTeller, lang: str) -> None:
+    """Post the hand-overs of the duty that the channel has not heard of.
+
+    Raises:
+        NotTold: Slack did not take it.
+        Rejected: the roster cannot be read or written now.
+    """
+
+    def say(handovers: Sequence[Handover]) -> None:
+        teller.post(duty.words(place, handovers, lang))
+
+    announce(place, say)

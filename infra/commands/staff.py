@@ -97,7 +97,7 @@ def import_(here: Here, file: Path) -> None:
 
     The header is required, and of the columns id and name. A backup may come in a later line.
     """
-    lines = list(_lines(_decoded(file)))
+    lines = list(_lines(decoded(file)))
     rows = told(registry.import_staff(here.place, lines), _line, title="import", total=len(lines))
     if failed := sum(row.done is None for row in rows):
         raise click.ClickException(f"{failed} of {len(lines)} lines failed")
@@ -194,9 +194,16 @@ def _warnings(id: str, bereft: Bereft) -> Iterator[str]:
         yield f"Warning: these buttons still call {id}, so their presses call nobody: {' '.join(bereft.buttons)}"
     if bereft.staff:
         yield f"Warning: {id} was the backup of: {' '.join(bereft.staff)}"
+    if bereft.booths:
+        yield f"Warning: the roster still has {id} at: {' '.join(bereft.booths)}"
 
 
-def _decoded(file: Path) -> str:
+def decoded(file: Path) -> str:
+    """A file's text.
+
+    Raises:
+        click.ClickException: it is in no encoding that spreadsheets write.
+    """
     read = file.read_bytes()
     try:
         return read.decode("utf-8-sig")
