@@ -7,10 +7,10 @@ Source: Twilio's REST API, Message resource, status callbacks, and its request v
 import base64
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
@@ -94,9 +94,17 @@ def signature(token: str, url: str, form: Iterable[tuple[str, str]]) -> str:
 
 
 def is_signed(given: str, token: str, url: str, body: bytes) -> bool:
-    """Whether Twilio made this request."""
-    right = signature(token, url, _fields(body))
-    return bool(token) and hmac.compare_digest(right.encode(), given.encode("utf-8", "surrogatepass"))
+    """Whether Twilio made this request. It signs some addresses with their port, and some without, as its own library knows."""
+    right = [signature(token, each, _fields(body)).encode() for each in _spellings(url)]
+    same = [hmac.compare_digest(each, given.encode("utf-8", "surrogatepass")) for each in right]
+    return bool(token) and any(same)
+
+
+def _spellings(url: str) -> Iterator[str]:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    host = parts.netloc.removesuffix(f":{port}")
+    yield from (parts._replace(netloc=netloc).geturl() for netloc in (host, f"{host}:{port}"))
 
 
 def said(body: bytes) -> tuple[Outcome, str] | None:

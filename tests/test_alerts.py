@@ -8,6 +8,7 @@ import socket
 import socketserver
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ import pytest
 from alert_bridge import doors, links
 from alert_bridge.links import ANSWER, Link
 from alert_bridge.templates import templates
+from alert_bridge.twilio import is_signed, signature
 from infra.local.alerts import check_alerts
 from infra.settings import Settings, SettingsError
 from shadows.channels import Channels
@@ -507,6 +509,35 @@ def test_what_became_of_an_sms_is_on_record_once_twilio_has_signed_it(
         assert twilio.calls_back(sms, status) == 204
     until(lambda: len(alerts(shop)) == 3, "the record")
     assert [outcome for _, outcome, _ in alerts(shop)] == ["accepted", "sent", "delivered"]
+
+
+@pytest.mark.parametrize(
+    ("url", "signed", "right"),
+    [
+        ("https://a.example/x?y=1", "https://a.example:443/x?y=1", True),
+        ("https://a.example:8443/x", "https://a.example/x", True),
+        ("http://a.example/x", "http://a.example:80/x", True),
+        ("https://a.example/x", "https://a.example:8443/x", False),
+        ("https://a.example/x", "http://a.example/x", False),
+        ("https://a.example/x", "https://a.example/y", False),
+    ],
+)
+def test_twilio_may_sign_an_address_with_its_port_or_without(url: str, signed: str, right: bool) -> None:
+    form = [("MessageStatus", "sent"), ("To", "+81 90")]
+    given = signature(TOKEN, signed, form)
+    assert is_signed(given, TOKEN, url, urllib.parse.urlencode(form).encode()) is right
+
+
+def test_a_signature_is_that_of_twilios_own_example() -> None:
+    form = {
+        "CallSid": "CA1234567890ABCDE",
+        "Caller": "+14158675309",
+        "Digits": "1234",
+        "From": "+14158675309",
+        "To": "+18005551212",
+    }
+    url = "https://mycompany.com/myapp.php?foo=1&bar=2"
+    assert signature("12345", url, form.items()) == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
 
 
 def test_an_sms_that_does_not_arrive_is_followed_by_the_next_way_at_once(
