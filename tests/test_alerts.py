@@ -29,6 +29,7 @@ from shadows.registry import NewButton, NewStaff, add_button, add_staff
 from tests.fake_slack import FakeSlack
 from tests.fake_twilio import PATH, SENDER, SID, TOKEN, URL, FakeTwilio, Sms, hangs, refuses
 from tests.receiver import Receiver, answers
+from tests.screen import IS_SKIPPED, chromium, watched
 from tests.shop import Process, Shop, until
 
 PHONE = "819077770001"
@@ -433,6 +434,21 @@ def test_looking_at_a_link_answers_nothing_and_its_button_answers_once(called: t
     shop.press(id="2")  # and it is no answer to the next call
     assert "This call is over." in page(sms.link, b"")[1]
     assert shop.state("hana") == "calling"
+
+
+@pytest.mark.skipif(IS_SKIPPED, reason="STAFFCALL_SKIP=browser")
+def test_the_button_is_large_and_works_under_the_strict_policy(called: tuple[Shop, Sms]) -> None:
+    shop, sms = called
+    with chromium() as browser, watched(browser) as opened:  # which fails at any complaint about the policy
+        opened.set_viewport_size({"width": 360, "height": 640})
+        opened.goto(sms.link)
+        button = opened.get_by_role("button", name="On my way")
+        box = button.bounding_box()
+        assert box
+        assert (box["width"] > 280, box["height"] > 48) == (True, True)  # so the style was taken
+        button.click()
+        opened.get_by_text("is on the way to main").wait_for()
+    assert shop.state("hana") == "running"
 
 
 def test_the_page_speaks_the_languages_that_we_speak(called: tuple[Shop, Sms]) -> None:
