@@ -153,19 +153,19 @@ def test_who_is_not_in_slack_gets_an_sms_at_once(
 def test_without_any_slack_a_call_is_told_once_twilio_has_taken_it(
     tmp_path: Path, slack: FakeSlack, twilio: FakeTwilio
 ) -> None:
-    twilio.next(refuses(503, 20503), refuses(503, 20503))
-    with shop_of(tmp_path, slack, twilio, slack_webhook_url="", calling_s=10.0) as shop:
+    twilio.next(refuses(503, 20503))
+    with shop_of(tmp_path, slack, twilio, slack_webhook_url="", calling_s=4.0) as shop:
         furnish(shop)
         shop.press()
         until(lambda: len(alerts(shop)) == 1, "the failure")
         assert not shop.is_told("hana")
-        until(lambda: len(alerts(shop)) == 3, "the third try", 20)
+        until(lambda: len(alerts(shop)) == 2, "the second try", 20)
         until(lambda: shop.is_told("hana"), "the report")
         assert shop.state("hana") == "calling"
         until(lambda: shop.state("hana") == "idle", "the end", 20)
         until(lambda: shop.is_told("hana"), "the report of what nobody is told")
         looks = shop.admin("/admin/api/signs")["audited"]
-        until(lambda: shop.admin("/admin/api/signs")["audited"] > looks + 4, "the audit", 20)
+        until(lambda: shop.admin("/admin/api/signs")["audited"] > looks + 3, "the audit", 20)
         assert shop.admin()["counts"]["audit_holes_total"] == 0
         until(lambda: shop.admin()["troubles"] == [], "the end of all troubles")
 

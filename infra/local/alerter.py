@@ -17,7 +17,7 @@ from shadows.trouble import Trouble
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S: Final = 60.0
-FIRST_PAUSE_S: Final = 2.0
+FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 15.0  # a call does not wait for long
 AT_ONCE: Final = 64  # each waits for a provider for some seconds at most
 
