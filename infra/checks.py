@@ -10,9 +10,10 @@ from infra.settings import SHORT, Settings, guessable
 from infra.slack import bot_of, teller_of, way_of
 from shadows import registry
 from shadows.calls import Place
+from shadows.channels import Channels
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.registry import Booth, Button, Person
-from shadows.routes import flaws, unmentioned
+from shadows.routes import SLACK_ALONE, flaws, unmentioned
 from shadows.trouble import Trouble
 from slack_bridge import check
 from slack_bridge.check import Asker, Member
@@ -39,9 +40,9 @@ class Roster:
         )
 
 
-def of_routes(roster: Roster) -> Iterator[Finding]:
-    """Whether each way from a button to a person leads to somebody, on paper."""
-    found = list(flaws(roster.people, roster.buttons, roster.booths))
+def of_routes(roster: Roster, channels: Channels = SLACK_ALONE) -> Iterator[Finding]:
+    """Whether each way from a button to a person leads to somebody, on paper; ``channels`` are those beside Slack."""
+    found = list(flaws(roster.people, roster.buttons, roster.booths, channels))
     flawed = {flaw.thing for flaw in found}
     things = [
         *(f"staff-{each.id}" for each in roster.people),
@@ -91,7 +92,7 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
 
 def _slack_settings(settings: Settings) -> Iterator[Trouble]:
     way = way_of(settings)
-    if not (way or settings.slack_bot_token):
+    if not (way or settings.slack_bot_token or settings.alerts):
         yield _setting(
             "No Slack is set: nobody is mentioned",
             "Set SLACK_APP_TOKEN, SLACK_BOT_TOKEN and SLACK_CHANNEL; README.md says how to get them.",

@@ -106,6 +106,25 @@ def test_staff_are_added_listed_shown_and_removed(cli: Cli) -> None:
     assert cells(cli("booth", "list"), "east") == ["east", "東口 East"]
 
 
+def test_what_alerts_need_is_kept_and_shown(cli: Cli) -> None:
+    line = "U" + "0" * 32
+    cli(
+        "staff", "add", "ume", "--name", "Ume", "--phone", "8190", "--mail", "ume@example.com", "--line", line
+    )
+    assert cells(cli("staff", "list"), "ume") == [
+        "ume",
+        "Ume",
+        "idle",
+        "main",
+        "8190",
+        "ume@example.com",
+        line,
+    ]
+    assert cli("staff", "add", "ume", "--name", "Ume", "--phone", "8190").status != 0
+    wrong = cli("staff", "add", "x", "--name", "X", "--mail", "x+y@example.com")
+    assert (wrong.status != 0, "mail: expected" in wrong.err, "x+y" in wrong.err) == (True, True, False)
+
+
 def test_staff_go_away_and_come_back(cli: Cli) -> None:
     cli("staff", "add", "abe", "--name", "Abe")
     assert cli("staff", "away", "abe").out == "staff abe: away\n"

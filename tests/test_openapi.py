@@ -29,6 +29,7 @@ from infra.webhook import PUBLIC, post, trial
 from shadows.staff import CallEvent, End
 from slack_bridge.doors import DOORS
 from tests.fake_slack import FakeSlack, signed
+from tests.fake_twilio import URL
 from tests.receiver import SECRET, Got, Receiver
 from tests.shop import ADMIN_TOKEN, BUTTON_TOKEN, OUTGOING_TOKEN, SIGNING_SECRET, Shop, until
 from tests.test_outbox import Sqs, transition
@@ -44,6 +45,7 @@ CHECKS = [
     response_headers_conformance,
 ]
 EXAMPLES = 15
+LINKED: dict[str, Any] = {"alerts": (URL,), "public_url": "https://booth.example"}  # else there is no /answer
 
 api = schemathesis.openapi.from_dict(DOCUMENT)
 bounded = settings(
@@ -57,7 +59,7 @@ bounded = settings(
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with FakeSlack() as slack, Shop(tmp_path_factory.mktemp("api") / "data", slack) as shop:
+    with FakeSlack() as slack, Shop(tmp_path_factory.mktemp("api") / "data", slack, **LINKED) as shop:
         yield shop.furnish()
 
 
@@ -232,7 +234,7 @@ def test_every_address_is_written_down_and_every_one_written_down_is_there(
     tmp_path: Path,
 ) -> None:
     with FakeSlack() as slack:
-        flask = rules(Shop(tmp_path / "data", slack))
+        flask = rules(Shop(tmp_path / "data", slack, **LINKED))
     there = {
         (written(rule.rule), method.lower())
         for rule in flask.url_map.iter_rules()

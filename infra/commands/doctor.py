@@ -11,6 +11,7 @@ import click
 
 from infra.commands.here import Here, refusals
 from infra.commands.table import plain
+from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.finding import Finding, Verdict, right, unknown, wrong
 from shadows.shadow import JsonObject
@@ -130,11 +131,18 @@ def _on_aws(here: Here, *, post: bool) -> Iterator[Finding]:
 def _anywhere(roster: "Roster", settings: "Settings | None", *, post: bool) -> Iterator[Finding]:
     from infra import checks  # noqa: PLC0415
 
-    yield from checks.of_routes(roster)
+    yield from checks.of_routes(roster, _channels(settings))
     yield from checks.of_buttons(roster.buttons, time.time_ns() // 1_000_000)
     if settings:
         yield from checks.of_settings(settings)
         yield from checks.of_slack(settings, roster.people, post=post)
+
+
+def _channels(settings: "Settings | None") -> Channels:
+    """The ways beside Slack; a demo's Slack, and one that nobody may look at, is one, too."""
+    from infra.local.alerts import channels_of  # noqa: PLC0415
+
+    return channels_of(settings) if settings and settings.alerts else Channels()
 
 
 # --- how it is shown
