@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from alert_bridge.twilio import signature
+from infra.alerts.twilio import signature
 
 SID = "AC00000000000000000000000000000000"
 TOKEN = "canarytoken0123456789abcdef012345"

@@ -17,10 +17,10 @@ from typing import Any, Self
 
 import pytest
 
-from alert_bridge import doors, links
-from alert_bridge.links import ANSWER, Link
-from alert_bridge.templates import templates
-from alert_bridge.twilio import is_signed, signature
+from infra.alerts import doors, links
+from infra.alerts.links import ANSWER, Link
+from infra.alerts.templates import templates
+from infra.alerts.twilio import is_signed, signature
 from infra.local.alerts import check_alerts
 from infra.settings import Settings, SettingsError
 from shadows.channels import Channels

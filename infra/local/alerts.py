@@ -2,20 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from alert_bridge.templates import templates
+from infra.alerts.templates import templates
 from infra.settings import Settings, SettingsError, Tokens
 from infra.slack import way_of
 from shadows.channels import Channels
 
 if TYPE_CHECKING:
-    from alert_bridge.senders import Senders
+    from infra.alerts.senders import Senders
 
 
 def channels_of(settings: Settings) -> Channels:
     """Which ways there are; they were checked.
 
     Raises:
-        ValueError: as :func:`alert_bridge.templates.templates`.
+        ValueError: as :func:`infra.alerts.templates.templates`.
     """
     return Channels(
         each=tuple(template.channel for template in templates(settings.alerts)),
@@ -32,7 +32,7 @@ def senders_of(settings: Settings, opened: Tokens) -> "Senders | None":
     """
     if not settings.alerts:
         return None
-    from alert_bridge.senders import Senders  # noqa: PLC0415 - apprise takes a while, and few need it
+    from infra.alerts.senders import Senders  # noqa: PLC0415 - apprise takes a while, and few need it
 
     return Senders(
         templates(settings.alerts),

@@ -439,7 +439,7 @@ class LocalPlace:
         """What the links of alerts open, where there are any."""
         if not (self.senders and self.settings.public_url):
             return
-        from alert_bridge import doors, flask_doors  # noqa: PLC0415 - what it needs takes a while, and few need it
+        from infra.alerts import doors, flask_doors  # noqa: PLC0415 - what it needs takes a while, and few need it
 
         yield flask_doors.blueprint(
             doors.Services(

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, request
 
-from alert_bridge.doors import BODY_LIMIT, Services, open_door
+from infra.alerts.doors import BODY_LIMIT, Services, open_door
 
 
 def blueprint(services: Services) -> Blueprint:

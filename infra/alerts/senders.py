@@ -11,10 +11,10 @@ from typing import Any, Final
 import apprise
 from apprise.plugins.twilio import NotifyTwilio, TwilioMessageMode, TwilioNotificationMethod
 
-from alert_bridge import twilio
-from alert_bridge.links import ANSWER, Link, status_purpose, token
-from alert_bridge.templates import SAMPLE, Template
-from alert_bridge.words import WORDS
+from infra.alerts import twilio
+from infra.alerts.links import ANSWER, Link, status_purpose, token
+from infra.alerts.templates import SAMPLE, Template
+from infra.alerts.words import WORDS
 from shadows.alerts import Alert, NotSent
 
 TIMEOUT_S: Final = 10.0

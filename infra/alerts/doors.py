@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from alert_bridge import links, twilio
-from alert_bridge.links import ANSWER, Link, status_purpose
-from alert_bridge.words import WORDS, Words, preferred
+from infra.alerts import links, twilio
+from infra.alerts.links import ANSWER, Link, status_purpose
+from infra.alerts.words import WORDS, Words, preferred
 from shadows.alerts import came_to
 from shadows.calls import Place, booth_title, read, record, staff_name
 from shadows.errors import Rejected
