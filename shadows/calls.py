@@ -154,6 +154,9 @@ def rewrite(place: Place, thing: str, decide: Callable[[Staff], tuple[JsonObject
     raise Rejected(503, f"{thing}: others are writing to this shadow; try again")
 
 
+Given = dict[str, tuple[str, int]]  # of calls, by their ids: who took it, and with how many presses
+
+
 def record(place: Place, thing: str, event: Event) -> Outcome:
     """Write what an event makes of a person's shadow, exactly once; when this returns, it is durable.
 
@@ -166,18 +169,18 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
     """
 
     passed: Outcome | None = None
-    waited: Outcome | None = None  # what went first
+    given: Given = {}
 
     def decide(staff: Staff) -> tuple[JsonObject, tuple[Outcome, bool]]:
-        nonlocal passed, waited
+        nonlocal passed
         now = place.clock()
         if repeats(staff, event, now):
             return {}, (_taken_before(place, thing, staff, event), False)
         if event.if_free and event.call and not staff.is_free_for(event.call.booth):
             raise Rejected(429, f"{thing}: called by somebody else in this very moment")
-        rest, waited = _without_what_waits(place, thing, staff, event, waited)
+        rest = _without_what_waits(place, thing, staff, event, given)
         # Who has taken the press has it, also if somebody wrote here in between.
-        taken = passed if event.call and passed else _passed_on(place, thing, rest, event, before=passed)
+        taken = passed if event.call and passed else _passed_on(place, thing, rest, event, given=given)
         passed = taken
         after = step(rest, event, now, _taker(place, thing, rest, event, taken))
         outcome = taken if taken and event.call else _outcome(thing, staff, after, event)
@@ -339,7 +342,7 @@ def take_next(place: Place, thing: str) -> None:
         if event is None:
             return {}, False
         rest = without_oldest(staff)
-        taken = _passed_on(place, thing, rest, event)
+        taken = _passed_on(place, thing, rest, event, given={})
         return changes(staff, step(rest, event, now, _taker(place, thing, rest, event, taken))), True
 
     while rewrite(place, thing, decide):  # somebody who is away passes all of them on
@@ -361,21 +364,18 @@ def _taker(place: Place, thing: str, rest: Staff, event: Event, taken: Outcome |
     return Taker(thing=taken.thing, giver=thing, seen=seen)
 
 
-def _without_what_waits(
-    place: Place, thing: str, staff: Staff, event: Event, before: Outcome | None
-) -> tuple[Staff, Outcome | None]:
+def _without_what_waits(place: Place, thing: str, staff: Staff, event: Event, given: Given) -> Staff:
     """The same person; what waits for them of the booth that calls again goes first, to who can take it.
 
     It goes by a key of its own: after a crash it is known whether it went.
     """
     waits = event.call and staff.call_of(event.call.booth)
     if not (event.call and waits) or staff.state is StaffState.IDLE or waits not in staff.waiting:
-        return staff, before
+        return staff
     rest = replace(staff, waiting=tuple(each for each in staff.waiting if each != waits))
     call = asked_too(waits, event.call)  # or it would come back to who has just refused
     key, first = Key.of_handover(thing, waits), Event(kind=CallEvent.HANDOVER, call=call)
-    went = _passed_on(place, thing, rest, first, key=key, before=before)
-    return (rest, went) if went else (staff, before)
+    return rest if _passed_on(place, thing, rest, first, given=given, key=key) else staff
 
 
 def _outcome(thing: str, before: Staff, after: Staff, event: Event, *, repeat: bool = False) -> Outcome:
@@ -396,13 +396,7 @@ def _taken_before(place: Place, thing: str, staff: Staff, event: Event) -> Outco
 
 
 def _passed_on(
-    place: Place,
-    thing: str,
-    staff: Staff,
-    event: Event,
-    *,
-    key: Key | None = None,
-    before: Outcome | None = None,
+    place: Place, thing: str, staff: Staff, event: Event, *, given: Given, key: Key | None = None
 ) -> Outcome | None:
     """Have a backup take the call that this person cannot; None if there is no call to pass on, or nobody to take it.
 
@@ -410,15 +404,15 @@ def _passed_on(
         place: where we run.
         thing, staff: who passes it on, as they are.
         event: what has it passed on.
+        given: what was passed on a moment ago, before somebody wrote here in between, and what is now.
         key: of what is passed on; else that of a press, which it keeps on its way so that it is known again at
             whichever person it reaches, or that of the call.
-        before: what came of it a moment ago, before somebody wrote here in between; what has joined it goes there, too.
     """
     call = passes_on(staff, event, thing)
     if call is None:
         return None
     key = key or (event.call and event.key) or Key.of_handover(thing, event.call or staff.call)
-    took = before.thing if before else ""
+    took, presses = given.get(call.id, ("", 0))
     found = list(_takers(_next_in_line(place, thing, call), call, key, took, place.clock()))
     only_the_free = event.call is not None and staff.state in BUSY
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
@@ -429,15 +423,16 @@ def _passed_on(
         unfree = only_the_free and not other.is_free_for(call.booth)
         if not took_it and (other.state is StaffState.AWAY or unfree):
             continue
+        new = replace(call, count=max(1, call.count - presses)) if backup == took else call
+        handover = Event(kind=CallEvent.HANDOVER, key=key, call=new, if_free=only_the_free and not took_it)
         try:
-            return record(
-                place,
-                backup,
-                Event(kind=CallEvent.HANDOVER, key=key, call=call, if_free=only_the_free and not took_it),
-            )
+            outcome = record(place, backup, handover)
         except Rejected as no:
             if no.code not in (404, 429):  # gone, or as many wait for this one as can be kept: ask the next
                 raise
+        else:
+            given[call.id] = (outcome.thing, call.count)
+            return outcome
     return None
 
 

@@ -1,5 +1,6 @@
 """Every event may come more than once, late, at the same time as others, and over a crash: it counts once."""
 
+import itertools
 import json
 import random
 import socket
@@ -36,6 +37,7 @@ from tests.test_settling import Functions
 
 BACKUPS: Final = {"hana": "sora", "sora": "riku", "riku": "hana", "lone": ""}
 BOOTHS: Final = ("main", "hall", "cafe", "desk")
+GROUPS: Final = {how: f"{how}:hana,sora,lone" for how in ("all", "turn")}
 LEGAL: Final = {
     ("idle", "calling"): {"press", "handover"},
     ("idle", "running"): {"ok"},  # of a volunteer
@@ -95,11 +97,10 @@ class Side:
         self.shop.place = replace(self.shop.place, shadows=self.shadows, timing=Timing(quiet_s=20))
         for name, backup in BACKUPS.items():
             self.shop.staff(name, backup)
-            for booth in BOOTHS:
-                button = {"single": name, "booth": booth}
-                self.shop.things.create(
-                    Thing(name=f"button-{name}-{booth}", type="button", attributes=button)
-                )
+        whom = {**{name: name for name in BACKUPS}, **GROUPS}
+        for (name, single), booth in itertools.product(whom.items(), BOOTHS):
+            button = {"single": single, "booth": booth}
+            self.shop.things.create(Thing(name=f"button-{name}-{booth}", type="button", attributes=button))
         self.buttons = button_doors.Services(place=self.shop.place, unknown=self, token="button")
         self.slack = slack_doors.Services(place=self.shop.place, outgoing_token="outgoing", lang="en")
         self.alarms: dict[tuple[str, str, int], Alarm] = {}
@@ -264,7 +265,7 @@ class Sent:
     """Something that is sent to a place, and may be sent again.
 
     Attributes:
-        key: how the shadow of ``thing`` knows it again.
+        thing: whose shadow knows it again, by ``key``; "" for somebody's.
         send: sends it once more.
     """
 
@@ -274,7 +275,8 @@ class Sent:
 
     def is_known(self, side: Side) -> bool:
         """Whether it need be known again: it is one of the last 16 events, and without an id of its own 2 s old at most."""
-        return self.key.in_(read(side.shop.place, self.thing).seen, side.shop.now)
+        who = [self.thing] if self.thing else side.people
+        return any(self.key.in_(read(side.shop.place, each).seen, side.shop.now) for each in who)
 
 
 def pressed_by_http(person: str, booth: str, id: str) -> Sent:
@@ -294,7 +296,7 @@ def pressed_by_mqtt(person: str, booth: str, id: str) -> Sent:
 def _press(door: str, person: str, body: dict[str, str], send: Callable[[Side], int]) -> Sent:
     within_ms = 0 if "id" in body else 2000
     key = Key(door=door, sender=body["button"], id=body.get("id", "SINGLE"), within_ms=within_ms)
-    return Sent(thing=f"staff-{person}", key=key, send=_taken(send))
+    return Sent(thing="" if person in GROUPS else f"staff-{person}", key=key, send=_taken(send))
 
 
 def said_by_form(person: str, text: str, ts: str) -> Sent:
@@ -335,6 +337,7 @@ def _taken(send: Callable[[Side], int]) -> Callable[[Side], None]:
 # Whatever happens
 
 people = st.sampled_from(sorted(BACKUPS))
+callers = st.sampled_from([*sorted(BACKUPS), *GROUPS])
 booths = st.sampled_from(BOOTHS[:3])
 texts = st.sampled_from(["ok, 2 min", "no", "done", "away", "back"])
 ways_to_press = st.sampled_from([pressed_by_http, pressed_by_mqtt])
@@ -364,7 +367,7 @@ class AnyHistory(RuleBasedStateMachine):
 
     # What happens
 
-    @rule(person=people, booth=booths, way=ways_to_press, named=st.booleans(), times=times, deaths=deaths)
+    @rule(person=callers, booth=booths, way=ways_to_press, named=st.booleans(), times=times, deaths=deaths)
     def press(
         self, person: str, booth: str, way: Callable[..., Sent], named: bool, times: int, deaths: Deaths
     ) -> None:
@@ -404,7 +407,7 @@ class AnyHistory(RuleBasedStateMachine):
     def slack_hears(self, person: str, times: int, deaths: Deaths) -> None:
         self.acts(lambda side: side.deliver(f"staff-{person}"), times, deaths)
 
-    @rule(person=people, booth=booths, at=st.integers(1, 3))
+    @rule(person=callers, booth=booths, at=st.integers(1, 3))
     def come_twice_at_once(self, person: str, booth: str, at: int) -> None:
         """The second arrives while the first is about to write."""
         self.record.pressed(booth)
@@ -412,7 +415,7 @@ class AnyHistory(RuleBasedStateMachine):
         with self.often.shadows.nth(at, lambda: sent.send(self.often)):
             self.happens(sent, 1, [])
 
-    @rule(person=people, booth=booths, other=people, text=texts, at=st.integers(1, 3))
+    @rule(person=callers, booth=booths, other=people, text=texts, at=st.integers(1, 3))
     def come_with_an_answer(self, person: str, booth: str, other: str, text: str, at: int) -> None:
         """Somebody answers while a press is about to be written: either may have been first."""
         self.at_once = True
