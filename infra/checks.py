@@ -1,5 +1,6 @@
 """What ``staffcall doctor`` looks at in both places: routes, buttons, settings and Slack."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -7,7 +8,7 @@ from typing import Final
 from infra.local.signs import of_buttons as of_heartbeats
 from infra.local.signs import silent
 from infra.settings import SHORT, Settings, guessable
-from infra.slack import bot_of, teller_of, way_of
+from infra.slack import bot_asker, bot_of, teller_of, way_of
 from shadows import registry
 from shadows.calls import Place
 from shadows.finding import Finding, right, unknown, wrong
@@ -136,11 +137,6 @@ def _setting(detail: str, fix: str) -> Trouble:
     return Trouble(what="settings", detail=detail, fix=fix)
 
 
-def bot_asker(settings: Settings) -> Asker:
-    """Asks Slack with the bot's token."""
-    return Asker(web_client(settings.slack_api_url, settings.slack_bot_token))
-
-
 def of_clock(settings: Settings) -> Iterator[Finding]:
     """Whether this machine and Slack agree about the time, if there is a Slack."""
     if way_of(settings):
@@ -173,3 +169,18 @@ def of_slack(settings: Settings, people: Iterable[Person], *, post: bool) -> Ite
     elif way == "webhook":
         detail = "A webhook can be asked nothing: whether Slack takes a mention was not looked at"
         yield unknown("slack", detail, "Run `staffcall doctor --post`, which posts one harmless line.")
+
+
+def of_anywhere(roster: Roster, settings: Settings | None, *, post: bool) -> Iterator[Finding]:
+    """What is looked at in both places.
+
+    Args:
+        roster: who is registered.
+        settings: how Slack is connected; None if that is not to be looked at.
+        post: whether to post one harmless line.
+    """
+    yield from of_routes(roster)
+    yield from of_buttons(roster.buttons, time.time_ns() // 1_000_000)
+    if settings:
+        yield from of_settings(settings)
+        yield from of_slack(settings, roster.people, post=post)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from infra import checks
 from infra.checks import Roster
 from infra.local import webhooks
 from infra.local.service import LocalShadows, ShadowService
@@ -18,6 +19,7 @@ from infra.local.things import LocalThings, Registry
 from infra.local.watch import FREE_SPACE, LEAST_FREE
 from infra.local.webhooks import NotSent
 from infra.settings import TOKENS_FILE, Settings
+from infra.slack import way_of
 from shadows.calls import Place
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.registry import Booth
@@ -48,6 +50,29 @@ def roster(folder: Path) -> Roster:
         return Roster.of(place)
     finally:
         store.close()
+
+
+def of_place(
+    said: JsonObject | None, roster: Roster, settings: Settings, folder: Path, *, post: bool
+) -> Iterator[Finding]:
+    """Everything that can be looked at where the process runs.
+
+    Args:
+        said: what ``/admin/api/signs`` answers; None if nothing does.
+        roster: who is registered.
+        settings: how Slack is connected, and who else is told.
+        folder: of the data.
+        post: whether to post one harmless line, and a message about nothing to each webhook.
+    """
+    if said:
+        yield from of_process(said, roster.booths, way_of(settings))
+    yield from of_disk(folder)
+    yield from of_secrets(folder)
+    yield from checks.of_guessing(settings)
+    yield from checks.of_clock(settings)
+    yield from of_webhooks(settings, post=post)
+    simulated = said is not None and said["slack"] == "simulator"
+    yield from checks.of_anywhere(roster, None if simulated else settings, post=post)
 
 
 # --- what the process says
