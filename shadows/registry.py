@@ -290,6 +290,16 @@ def remove_staff(place: Place, id: str) -> Bereft:
     return _bereft(place, id)
 
 
+def check_gone(place: Place, id: str) -> None:
+    """See whether somebody was removed: before that they cannot be taken out of the history.
+
+    Raises:
+        Rejected: 409, if they are still there.
+    """
+    if _is_there(place, f"staff-{_name_id('id', id)}"):
+        raise Rejected(409, f"id: {id} is still there: use `staffcall staff remove {id} --erase`")
+
+
 def answer(place: Place, id: str, kind: CallEvent) -> Outcome:
     """Have somebody go away, or come back, by the hand of an administrator.
 

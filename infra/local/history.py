@@ -20,6 +20,8 @@ from shadows.telling import Attempt
 log = logging.getLogger(__name__)
 
 MOST: Final = 10_000
+NEWS: Final = 50
+LAST_N: Final = 2**53  # what is greater does not fit into the database
 A_DAY_MS: Final = 86_400_000
 PRUNED_AT_ONCE: Final = 500  # so few that a press in between does not wait
 SCHEMA: Final = (
@@ -49,9 +51,12 @@ LAST: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which rows: those after ``since`` (ms since 1970), of one thing, of one booth's calls; "" for all."""
+    """Which rows: those after ``since`` and up to ``until`` (ms since 1970; 0 for no end), of one thing, of one booth's
+    calls; "" for all.
+    """
 
     since: int = 0
+    until: int = 0
     thing: str = ""
     booth: str = ""
 
@@ -117,7 +122,7 @@ def rows(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:
     """The last transitions, oldest first, at most ``MOST``."""
     return _found(
         db,
-        "SELECT * FROM history WHERE at > :since AND (:thing = '' OR thing = :thing) "
+        "SELECT * FROM history WHERE at > :since AND (:until = 0 OR at <= :until) AND (:thing = '' OR thing = :thing) "
         "AND (:booth = '' OR booth = :booth) ORDER BY n DESC LIMIT :most",
         wanted,
     )
@@ -127,7 +132,7 @@ def deliveries(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:
     """The last attempts, oldest first, at most ``MOST``."""
     return _found(
         db,
-        "SELECT * FROM deliveries WHERE at > :since AND (:thing = '' OR thing = :thing) "
+        "SELECT * FROM deliveries WHERE at > :since AND (:until = 0 OR at <= :until) AND (:thing = '' OR thing = :thing) "
         "AND (:booth = '' OR call IN (SELECT call FROM history WHERE booth = :booth)) "
         "ORDER BY n DESC LIMIT :most",
         wanted,
@@ -163,6 +168,17 @@ def records(db: sqlite3.Connection, wanted: Wanted) -> JsonObject:
     """``{"rows", "deliveries", "complete"}``: transitions and attempts, and whether these are all of them."""
     found = {"rows": rows(db, wanted), "deliveries": deliveries(db, wanted)}
     return {**found, "complete": all(len(each) < MOST for each in found.values())}
+
+
+def news(db: sqlite3.Connection, row: int, delivery: int) -> JsonObject:
+    """``{"rows", "deliveries"}`` with greater numbers than these, oldest first; the last ``NEWS`` of each."""
+    found = {}
+    for name, table, after_n in (("rows", "history", row), ("deliveries", "deliveries", delivery)):
+        query = f"SELECT * FROM {table} WHERE n > ? ORDER BY n DESC LIMIT ?"  # noqa: S608 - our own two names
+        listed = db.execute(query, (max(-1, min(after_n, LAST_N)), NEWS))
+        names = [column[0] for column in listed.description]
+        found[name] = [dict(zip(names, each, strict=True)) for each in reversed(listed.fetchall())]
+    return found
 
 
 def erase(db: sqlite3.Connection, thing: str) -> str:
@@ -234,6 +250,7 @@ class Retention:
 def _found(db: sqlite3.Connection, query: str, wanted: Wanted) -> list[JsonObject]:
     given: dict[str, Any] = {
         "since": wanted.since,
+        "until": wanted.until,
         "thing": wanted.thing,
         "booth": wanted.booth,
         "most": MOST,

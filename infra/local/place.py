@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -17,9 +17,9 @@ from flask import Blueprint
 import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
-from infra import running
+from infra import checks, running
 from infra.broker import Broker
-from infra.local import clock, history, unknown
+from infra.local import check, clock, history, unknown
 from infra.local.auditor import Auditor
 from infra.local.clock import Clock, wall_ms
 from infra.local.deliverer import Deliverer
@@ -44,9 +44,10 @@ from infra.local.web import Web
 from infra.local.web import app as web_app
 from infra.local.webhooks import Webhooks
 from infra.settings import Settings, Tokens
-from infra.slack import bot_of, teller_of, way_of
+from infra.slack import bot_of, id_by_email, teller_of, way_of
 from shadows.calls import Place
 from shadows.errors import Rejected
+from shadows.finding import Finding
 from shadows.reset import restamp
 from slack_bridge.check import Asker
 from slack_bridge.flask_doors import blueprint as slack_blueprint
@@ -231,6 +232,7 @@ class LocalPlace:
         """
         if simulated:
             furnish(self.place)
+        self.folder = folder
         self.watch = self._watch(folder)
         self.simulated = bool(simulated) and simulated in self.settings.slack_webhook_url
         self._start(self.follower)
@@ -308,6 +310,9 @@ class LocalPlace:
             signs=self.vital_signs,
             unknown_buttons=self.unknown.list,
             history=lambda wanted: self.store.run(lambda db: history.records(db, wanted)),
+            news=lambda row, delivery: self.store.run(lambda db: history.news(db, row, delivery)),
+            look=self.look,
+            id_by_email=partial(id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
             doors=(button_blueprint(self.button_services), slack_blueprint(self.slack_services), *more),
         )
@@ -359,6 +364,11 @@ class LocalPlace:
             "clockOffMs": self.clock.off_ms,
             "slack": "simulator" if self.simulated else way_of(self.settings),
         }
+
+    def look(self, said: dict[str, Any]) -> Iterator[Finding]:
+        """At everything that ``staffcall doctor`` looks at, from here."""
+        roster = checks.Roster.of(self.place)
+        return check.of_place(said, roster, self.settings, self.folder, post=False)
 
     def counts(self) -> dict[str, float]:
         """Numbers for ``/metrics``."""
