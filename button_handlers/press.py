@@ -6,6 +6,7 @@ from typing import Final, Protocol
 
 from button_handlers.click import Click
 from shadows.calls import Outcome, Place, read, record
+from shadows.duty import whom
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Thing
 from shadows.staff import ClickType, Event, Key, pressed, step
@@ -48,8 +49,9 @@ def press(
             would only be counted; and what ``record`` refuses.
     """
     button = _button(click, door, place, unknown)
-    staff = bound(button, click.type)
-    event = pressed(button.attributes.get("booth", "main"), click.type, _key(click, door), place.clock())
+    booth = button.attributes.get("booth", "main")
+    event = pressed(booth, click.type, _key(click, door), place.clock())
+    staff = whom(place, bound(button, click.type), booth, event)
     try:
         if hurries(click.button) and _only_counts(place, f"staff-{staff}", event):
             raise Rejected(429, f"button: {click.button} presses too fast; its call stands")
@@ -69,7 +71,7 @@ def press(
 
 
 def bound(button: Thing, click: ClickType) -> str:
-    """The id of whom a click calls; what has no one of its own calls whom a single click calls.
+    """Whom a click calls, an id or ``@duty``; what has no one of its own calls whom a single click calls.
 
     Raises:
         Rejected: 404, if that is nobody.

@@ -16,6 +16,7 @@ from infra.commands.here import Here
 from infra.commands.history import history
 from infra.commands.press import press
 from infra.commands.report import report
+from infra.commands.roster import roster
 from infra.commands.slack import slack
 from infra.commands.staff import staff
 from infra.commands.watch import watch
@@ -91,7 +92,7 @@ def _aimed(command: click.Command, *options: click.Option) -> click.Command:
     return command
 
 
-for command in (staff, button, booth, slack, press, watch, report, history, doctor):
+for command in (staff, button, booth, roster, slack, press, watch, report, history, doctor):
     staffcall.add_command(_aimed(command, TARGET, STACK))
 staffcall.add_command(_aimed(aws, STACK))
 

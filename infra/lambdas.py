@@ -49,4 +49,8 @@ def timer(event: JsonObject, _context: Any) -> JsonObject:
 
 def sweep(_event: JsonObject, _context: Any) -> None:
     """Once a minute: whatever an alarm or a message has missed."""
-    wired().settler.sweep()
+    here = wired()
+    try:
+        here.settler.sweep()
+    finally:  # calls come first
+        here.announce_duty()

@@ -1,10 +1,14 @@
 """How people are told in Slack, as the settings say; the same in both places."""
 
 import logging
+from collections.abc import Sequence
 from typing import Literal
 
 from infra.settings import Settings
+from shadows.calls import Place
+from shadows.duty import Handover, announce
 from shadows.errors import Rejected
+from slack_bridge import duty
 from slack_bridge.check import Asker, id_of
 from slack_bridge.tellers import BotTeller, WebhookTeller, web_client
 
@@ -51,3 +55,17 @@ def id_by_email(settings: Settings, email: str) -> str:
         can = "set SLACK_BOT_TOKEN, or give the Slack id from their profile (Copy member ID)"
         raise Rejected(400, f"email: only a bot can look it up: {can}")
     return id_of(bot_asker(settings), email)
+
+
+def announce_duty(place: Place, teller: BotTeller | WebhookTeller, lang: str) -> None:
+    """Post the hand-overs of the duty that the channel has not heard of.
+
+    Raises:
+        NotTold: Slack did not take it.
+        Rejected: the roster cannot be read or written now.
+    """
+
+    def say(handovers: Sequence[Handover]) -> None:
+        teller.post(duty.words(place, handovers, lang))
+
+    announce(place, say)

@@ -165,10 +165,11 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
         now = place.clock()
         if repeats(staff, event, now):
             return {}, (_taken_before(place, thing, staff, event), False)
+        rest = _without_what_waits(place, thing, staff, event)
         # Who has taken the press has it, also if somebody wrote here in between.
-        taken = passed if event.call and passed else _passed_on(place, thing, staff, event)
+        taken = passed if event.call and passed else _passed_on(place, thing, rest, event)
         passed = taken
-        after = step(staff, event, now, _taker(taken, event))
+        after = step(rest, event, now, _taker(place, thing, rest, event, taken))
         outcome = taken if taken and event.call else _outcome(thing, staff, after, event)
         return changes(staff, after), (outcome, bool(after.waiting))
 
@@ -289,7 +290,7 @@ def take_next(place: Place, thing: str) -> None:
             return {}, False
         rest = without_oldest(staff)
         taken = _passed_on(place, thing, rest, event)
-        return changes(staff, step(rest, event, now, _taker(taken, event))), True
+        return changes(staff, step(rest, event, now, _taker(place, thing, rest, event, taken))), True
 
     while rewrite(place, thing, decide):  # somebody who is away passes all of them on
         pass
@@ -299,11 +300,28 @@ def _pause(attempt: int) -> None:
     time.sleep(random.uniform(0, min(0.1, 0.002 * 2**attempt)))  # noqa: S311 - spreads writers, hides nothing
 
 
-def _taker(taken: Outcome | None, event: Event) -> Taker | None:
+def _taker(place: Place, thing: str, rest: Staff, event: Event, taken: Outcome | None) -> Taker | None:
     if taken is None:
         return None
-    has_it = event.call and taken.call.booth == event.call.booth and not taken.call.end
-    return Taker(thing=taken.thing, call=taken.call.id if has_it else "")
+    # What came in this very moment may have gone there as well.
+    came_too = event.call and rest.call_of(event.call.booth)
+    seen: tuple[str, ...] = ()
+    with suppress(Rejected):  # removed meanwhile, and what they had was handed over
+        seen = read(place, taken.thing).seen if came_too else ()
+    return Taker(thing=taken.thing, giver=thing, seen=seen)
+
+
+def _without_what_waits(place: Place, thing: str, staff: Staff, event: Event) -> Staff:
+    """The same person; what waits for them of the booth that calls again goes first, to who can take it.
+
+    Each goes by a key of its own: after a crash it is known what of it went.
+    """
+    waits = event.call and staff.call_of(event.call.booth)
+    if not waits or staff.state is StaffState.IDLE or waits not in staff.waiting:
+        return staff
+    rest = replace(staff, waiting=tuple(each for each in staff.waiting if each != waits))
+    went = _passed_on(place, thing, rest, Event(kind=CallEvent.HANDOVER, call=waits))
+    return rest if went else staff
 
 
 def _outcome(thing: str, before: Staff, after: Staff, event: Event, *, repeat: bool = False) -> Outcome:
@@ -328,19 +346,22 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
     call = passes_on(staff, event, thing)
     if call is None:
         return None
-    # A press keeps its own key on its way, so that it is known again at whichever person it reaches.
-    key = event.key if event.call and event.key else Key.of_handover(thing, call.id)
-    found = list(_takers(place, thing, staff, call, key))
+    chain = list(_backups(place, thing))
+    if event.call and event.key:
+        key = event.key  # a press keeps its own on its way: it is known again whomever it reaches
+    else:
+        key = Key.of_handover(thing, call.id, call.count)
+        went = max((key.taken(other.seen) for _, other in chain), default=0)
+        call = replace(call, count=max(1, call.count - went))
+    found = list(_takers(chain, staff, call, key, place.clock()))
     only_the_free = event.call is not None and staff.state in BUSY
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
-    for backup, other, has_it in sorted(found, key=lambda each: not each[2]):
-        if has_it and not only_the_free:  # it may have come by way of who had no time either
-            has = other.call_of(call.booth)
-            taker = Taker(thing=backup, call=has.id if has else "")
+    for backup, other, took_it in sorted(found, key=lambda each: -each[2]):
+        if took_it and not only_the_free:  # it may have come by way of who had no time either
             ways = [each for each, way, _ in found if way.state is not StaffState.AWAY]
-            _yield(place, ways, call.booth, taker)
+            _yield(place, ways, call.booth, backup, other.seen)
         unfree = only_the_free and not _free(other, call)
-        if not has_it and (other.state is StaffState.AWAY or unfree):
+        if not took_it and (other.state is StaffState.AWAY or unfree):
             continue
         try:
             return record(place, backup, Event(kind=CallEvent.HANDOVER, key=key, call=call))
@@ -351,30 +372,29 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
 
 
 def _takers(
-    place: Place, thing: str, staff: Staff, call: Call, key: Key
-) -> Iterator[tuple[str, Staff, bool]]:
-    """Who may take this person's call, nearest first, and whether they took it already.
+    chain: Iterable[tuple[str, Staff]], staff: Staff, call: Call, key: Key, now: int
+) -> Iterator[tuple[str, Staff, int]]:
+    """Who may take this person's call, nearest first, and whether they took it already: 1 if so, 2 if they have it now.
 
     Of those who were asked before only who took it since they had refused an earlier one of the booth.
     """
-    for backup, other in _backups(place, thing):
-        took_it, has = key.in_(other.seen, place.clock()), other.call_of(call.booth)
+    for backup, other in chain:
+        took_it, has = key.taken(other.seen, now) > 0, other.call_of(call.booth)
         has_it = took_it and has is not None and has.id == call.id
-        if backup not in call.tried or (
-            has_it and not passed_back(staff, call, Taker(thing=backup, call=call.id))
-        ):
-            yield backup, other, took_it
+        if backup not in call.tried or (has_it and not passed_back(staff, call, backup)):
+            yield backup, other, took_it + has_it
 
 
-def _yield(place: Place, others: Iterable[str], booth: str, taker: Taker) -> None:
+def _yield(place: Place, others: Iterable[str], booth: str, taker: str, seen: tuple[str, ...]) -> None:
     """Have those through whom a call came to its taker keep none of it: a crash may have come before that was written."""
-
-    def decide(staff: Staff) -> tuple[JsonObject, None]:
-        return changes(staff, yielded(staff, booth, taker, CallEvent.HANDOVER, place.clock())), None
-
     for other in others:
-        if other == taker.thing:
+        if other == taker:
             break
+        of = Taker(thing=taker, giver=other, seen=seen)
+
+        def decide(staff: Staff, of: Taker = of) -> tuple[JsonObject, None]:
+            return changes(staff, yielded(staff, booth, of, CallEvent.HANDOVER, place.clock())), None
+
         rewrite(place, other, decide)
 
 

@@ -19,6 +19,7 @@ from ulid import ULID
 
 from shadows.calls import OPEN, Outcome, Place, record
 from shadows.cards import CARDS
+from shadows.duty import ON_DUTY, roster
 from shadows.errors import Rejected
 from shadows.heartbeat import period_s
 from shadows.shadow import JsonObject, Shadow, Thing
@@ -108,7 +109,7 @@ class NewButton:
     """A button to add, checked.
 
     Attributes:
-        single, double, long: id of whom each click calls; without a double or a long one, a single one counts.
+        single, double, long: id of whom each click calls, or ``@duty`` for who is on duty at the booth; without a double or a long one, a single one counts.
         booth: id of the booth where the button is.
         heartbeat_s: how often it says that it lives, in seconds; 0 if that is to be learned from its messages.
 
@@ -125,9 +126,8 @@ class NewButton:
 
     def __post_init__(self) -> None:
         _button_id(self.id)
-        _name_id("staff", self.single)
-        for name, staff in (("double", self.double), ("long", self.long)):
-            if staff:
+        for name, staff in (("staff", self.single), ("double", self.double), ("long", self.long)):
+            if staff != ON_DUTY and (staff or name == "staff"):
                 _name_id(name, staff)
         _name_id("booth", self.booth)
         if self.heartbeat_s and not HEARTBEAT_S[0] <= self.heartbeat_s <= HEARTBEAT_S[1]:
@@ -221,10 +221,13 @@ class Booth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bereft:
-    """Who relied on somebody who was removed: ids of buttons that call them, and of staff whose backup they were."""
+    """Who relied on somebody who was removed: ids of buttons that call them, of staff whose backup they were, and of
+    booths where the roster has them still.
+    """
 
     buttons: tuple[str, ...] = ()
     staff: tuple[str, ...] = ()
+    booths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -377,7 +380,7 @@ def add_button(place: Place, new: NewButton) -> Done:
         Rejected: 404 for staff who are not there; 409 for an id that another button has.
     """
     for name, staff in (("staff", new.single), ("double", new.double), ("long", new.long)):
-        if staff and not _is_there(place, f"staff-{staff}"):
+        if staff and staff != ON_DUTY and not _is_there(place, f"staff-{staff}"):
             raise Rejected(404, f"{name}: there is no staff {staff}")
     created = _create(place, new.thing)
     return _done(created, _booth(place, NewBooth(id=new.booth), _shadow(place, f"booth-{new.booth}")))
@@ -668,7 +671,10 @@ def _bereft(place: Place, id: str) -> Bereft:
         return [thing.name.removeprefix(f"{kind}-") for thing in found]
 
     calling = {name for click in ClickType for name in with_("button", click.lower())}
-    return Bereft(buttons=tuple(sorted(calling)), staff=tuple(with_("staff", "backup")))
+    expected = {each.booth for each in roster(place) if each.staff == id and each.end > place.clock()}
+    return Bereft(
+        buttons=tuple(sorted(calling)), staff=tuple(with_("staff", "backup")), booths=tuple(sorted(expected))
+    )
 
 
 def _backups_that_did_not_come(

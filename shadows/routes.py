@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from shadows.duty import ON_DUTY
 from shadows.registry import Booth, Button, Person
 from shadows.staff import StaffState
 from shadows.trouble import Trouble
@@ -57,7 +58,7 @@ def _of_button(button: Button, known: Mapping[str, Person], places: set[str]) ->
     if not button.calls:
         yield _route(thing, f"Button {button.id} calls nobody.", f"{again} --staff ID.")
     for click, id in button.calls.items():
-        if id not in known:
+        if id != ON_DUTY and id not in known:
             yield _route(
                 thing,
                 f"Button {button.id} calls {id} at {click}, and there is no such staff.",

@@ -27,7 +27,7 @@ def read(content: bytes) -> list[Line]:
     Raises:
         Rejected: 400, if it is no such table as a whole.
     """
-    reader = csv.reader(io.StringIO(_decoded(content), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(decoded(content), newline=""), strict=True)
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         _check(header)
@@ -57,8 +57,13 @@ def _cells(person: Person, booth: str) -> Iterator[str]:
     yield from (person.id, name, role, person.slack, person.phone, person.backup, booth)
 
 
-def _decoded(content: bytes) -> str:
-    for encoding in ("utf-8-sig", "cp932"):
+def decoded(content: bytes) -> str:
+    """A table's text.
+
+    Raises:
+        Rejected: 400, if it is in no encoding that spreadsheets write.
+    """
+    for encoding in ("utf-8-sig", "cp932"):  # the second is what Excel saves on a Japanese Windows
         try:
             return content.decode(encoding)
         except UnicodeDecodeError:

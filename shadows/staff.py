@@ -6,7 +6,7 @@ here looks at a clock, a network or another person's shadow: who stands in for w
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self, TypeVar
@@ -247,12 +247,14 @@ class Key:
         sender: the button, or who wrote.
         id: the sender's own id of the event; without one, what is alike, such as the click.
         within_ms: 0 where ``id`` is the sender's; else only events as close as this are the same.
+        presses: of a call that is handed on, so that those which join it later are known from those that went.
     """
 
     door: str
     sender: str
     id: str
     within_ms: int = 0
+    presses: int = 1
 
     @property
     def digest(self) -> str:
@@ -261,17 +263,29 @@ class Key:
         return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @classmethod
-    def of_handover(cls, thing: str, call: str) -> Self:
+    def of_handover(cls, thing: str, call: str, presses: int = 1) -> Self:
         """Of what ``thing`` hands on when they cannot take a call, by its id."""
-        return cls(door="handover", sender=thing, id=call)
+        return cls(door="handover", sender=thing, id=call, presses=presses)
+
+    def entry(self, now: int) -> str:
+        """What a shadow keeps of it: ``<ms>:<digest>``, and ``-<presses>`` if there is more than one."""
+        return f"{now}:{self.digest}" + (f"-{self.presses}" if self.presses > 1 else "")
 
     def in_(self, seen: tuple[str, ...], now: int) -> bool:
-        """Whether this event is among those that a shadow took (``<ms>:<digest>``)."""
-        return any(
-            digest == self.digest and (not self.within_ms or abs(now - int(at)) < self.within_ms)
-            for at, _, digest in (entry.partition(":") for entry in seen)
-            if at.isdecimal()
-        )
+        """Whether this event, with all its presses, is among those that a shadow took."""
+        return self.taken(seen, now) >= self.presses
+
+    def taken(self, seen: tuple[str, ...], now: int = 0) -> int:
+        """How many presses of this event a shadow took; 0 if it did not take the event."""
+        return max((int(presses[:15] or 1) for presses in self._entries(seen, now)), default=0)
+
+    def _entries(self, seen: tuple[str, ...], now: int) -> Iterator[str]:
+        for entry in seen:
+            at, _, rest = entry.partition(":")
+            digest, _, presses = rest.partition("-")
+            is_it = digest == self.digest and at.isdecimal() and (presses or "1").isdecimal()
+            if is_it and (not self.within_ms or abs(now - int(at)) < self.within_ms):
+                yield presses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,11 +294,17 @@ class Taker:
 
     Attributes:
         thing: who.
-        call: the id of the call as they have it; "" if they have none of that booth any more.
+        giver: who passed it on.
+        seen: the last events that the taker's shadow took.
     """
 
     thing: str
-    call: str
+    giver: str
+    seen: tuple[str, ...] = ()
+
+    def took(self, call: Call) -> bool:
+        """Whether they got this call, with all its presses, from who passed it on."""
+        return Key.of_handover(self.giver, call.id, call.count).in_(self.seen, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -487,12 +507,11 @@ def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
     """The call that somebody else must be asked to take before this event is written; None if there is none."""
     if event.kind is _E.VOLUNTEER:
         return None
-    if event.call and staff.state not in (_I, _A):
-        return None if staff.has_call_of(event.call.booth) else _joined(staff, event.call)
-    if event.call and staff.state is _A:
-        call = _joined(staff, event.call)
+    if event.call and staff.state is not _I and not staff.has_call_of(event.call.booth):
+        waits = staff.call_of(event.call.booth)
         # Who is away is not asked again, or two of them would pass it to and fro.
-        return replace(call, tried=_union(call.tried, (thing,)))
+        here = (thing,) if staff.state is _A else ()
+        return replace(event.call, tried=_union(waits.tried if waits else (), (*event.call.tried, *here)))
     _, end = _next(staff, event) or (None, End.OPEN)
     if end not in UNANSWERED:
         return None
@@ -518,7 +537,7 @@ def step(staff: Staff, event: Event, now: int, taker: Taker | None = None) -> St
     after = _arrived(staff, event, now, taker) if event.call else _moved(staff, event, now, taker)
     if event.key is None:
         return after
-    return replace(after, seen=(*staff.seen, f"{now}:{event.key.digest}")[-SEEN_KEPT:])
+    return replace(after, seen=(*staff.seen, event.key.entry(now))[-SEEN_KEPT:])
 
 
 def _next(staff: Staff, event: Event) -> tuple[StaffState, End] | None:
@@ -594,27 +613,27 @@ def _arrived(staff: Staff, event: Event, now: int, taker: Taker | None) -> Staff
 def yielded(staff: Staff, booth: str, taker: Taker, why: CallEvent, now: int) -> Staff:
     """The same person, now that somebody took the call of a booth: it waits here no more, nor are they called for it.
 
-    Only what the taker has passed back meanwhile is theirs.
+    Another call of that booth stays: it may have come in this very moment, and nobody else has its presses.
     """
-    kept = tuple(each for each in staff.waiting if each.booth != booth or passed_back(staff, each, taker))
+    kept = tuple(each for each in staff.waiting if each.booth != booth or not taker.took(each))
     after = replace(staff, waiting=kept)
-    if staff.state is not _C or staff.call.booth != booth or passed_back(staff, staff.call, taker):
+    if staff.state is not _C or staff.call.booth != booth or not taker.took(staff.call):
         return after
     return _asked(
         after, _I, why, replace(staff.call, end=End.UNAVAILABLE, to=taker.thing, reminded=False), now
     )
 
 
-def passed_back(staff: Staff, call: Call, taker: Taker) -> bool:
-    """Whether a call came here from its taker, or from who had it after them.
+def passed_back(staff: Staff, call: Call, taker: str) -> bool:
+    """Whether a call came here from who took it once, or from who had it after them.
 
     That they were asked before does not say so while they have it: they may have refused an earlier call of the
     booth in this very moment, and then have taken this one.
     """
-    if taker.thing not in call.tried:
+    if taker not in call.tried:
         return False
-    givers = call.tried[call.tried.index(taker.thing) :]
-    return not taker.call or any(Key.of_handover(each, taker.call).in_(staff.seen, 0) for each in givers)
+    givers = call.tried[call.tried.index(taker) :]
+    return any(Key.of_handover(each, call.id).taken(staff.seen) for each in givers)
 
 
 def _not_waiting(staff: Staff, booth: str) -> Staff:

@@ -18,6 +18,7 @@ class Phrases:
         clicks: a press that is not a single one.
         presses: more than one.
         expired_one, expired: after an outage.
+        duty, duty_begins, duty_over: when it changes; ``before`` are names, ``after`` mentions.
         answers: what we say back, by what was said and what the person was asked to do then.
         note, thread, handed_over, nobody_else: may follow an answer.
         noted: to who is on the way and wrote one more note.
@@ -51,6 +52,9 @@ class Phrases:
     comma: str
     expired_one: str
     expired: str
+    duty: str
+    duty_begins: str
+    duty_over: str
     answers: Mapping[tuple[CallEvent, StaffState], str]
     note: str
     noted: str
@@ -143,6 +147,9 @@ EN: Final = Phrases(
     comma=", ",
     expired_one="While we were not running, 1 call expired.",
     expired="While we were not running, {count} calls expired.",
+    duty="Duty at *{booth}* changes: {before} → {after}.",
+    duty_begins="Duty at *{booth}*: {after} from now on.",
+    duty_over="Duty at *{booth}*: the time of {before} is over, and nobody comes next. Calls go to who was last.",
     answers=_answers(
         on_the_way="Thank you, {name}. The screen says that you are on your way.",
         on_the_way_already='You are on your way already, {name}. Write "done" when you have finished.',
@@ -220,6 +227,9 @@ JA: Final = Phrases(
     comma="、",
     expired_one="停止していた間に、1件の呼び出しが期限切れになりました。",
     expired="停止していた間に、{count}件の呼び出しが期限切れになりました。",
+    duty="「{booth}」の当番が交代しました：{before} → {after}",
+    duty_begins="「{booth}」の当番：いまから{after}さんです。",
+    duty_over="「{booth}」の{before}さんの当番が終わり、次の当番はいません。呼び出しは最後の当番に届きます。",
     answers=_answers(
         on_the_way="ありがとうございます、{name}さん。画面に「向かっています」と表示しました。",
         on_the_way_already="すでに向かっていると表示しています、{name}さん。終わったら「done」と書いてください。",

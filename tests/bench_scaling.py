@@ -288,6 +288,8 @@ class Story:
                 self.ring(140)
 
 
+ROSTER: Final = 1  # read once in each sweep: a hand-over may be due
+
 SAYS: Final = {
     "press": "a press: somebody is called and mentioned",
     "repeat": "a press again, within the quiet time",
@@ -318,7 +320,7 @@ def _answered(story: Story) -> dict[str, Cost]:
     }
     people = _number_of_staff(story.here.place)
     swept = story.sweep(120)  # within the last minute of the state, so its alarm is set once more
-    more = Counter(swept.requests) - Counter({"ListThings": 1, "GetThingShadow": people})
+    more = Counter(swept.requests) - Counter({"ListThings": 1, "GetThingShadow": people + ROSTER})
     costs["ended"], twin = story.ring(40), story.ring(1)
     shadow_kb = twin.shadow_kb + more["GetThingShadow"]
     return costs | {"reset": replace(twin, requests=Counter(twin.requests) + more, shadow_kb=shadow_kb)}
@@ -775,14 +777,14 @@ class Usage:
         person = self.counts.costs["person"].shadow_kb
         if not self.indexed:
             asked = self.size.staff * person + math.ceil(self.size.staff / PAGE)
-            return usd("operation", self.minutes_up() * asked)
+            return usd("operation", self.minutes_up() * (asked + ROSTER))
         called = self.called() / self.load.peak * self.size.hours / 24
         updates = self.calls() * self.per_call(lambda cost: cost.requests.get("UpdateThingShadow", 0))
         queries = self.minutes_up() * max(1, math.ceil(called / 500))
         return (
             usd("index", updates)
             + usd("query", queries)
-            + usd("operation", self.minutes_up() * called * person)
+            + usd("operation", self.minutes_up() * (called * person + ROSTER))
         )
 
 

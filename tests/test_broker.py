@@ -18,6 +18,7 @@ from infra.local.clock import wall_ms
 from infra.local.gateway import Message
 from infra.local.twin import Loop
 from infra.settings import SettingsError
+from shadows.duty import Duty, save
 from tests.certificates import Authority
 from tests.fake_slack import FakeSlack
 from tests.mosquitto import BAD_LOGIN, DEVICE, REFUSED, SERVICE, Guest, Mosquitto, binary, free_port
@@ -147,19 +148,23 @@ def test_who_says_at_the_kiosks_door_that_they_are_the_service_is_refused(
         guest.leave()
 
 
-def test_nothing_of_a_buttons_shadow_goes_to_the_broker(shop: Shop, broker: Mosquitto) -> None:
+def test_nothing_of_the_shadows_of_a_button_and_of_the_roster_goes_to_the_broker(
+    shop: Shop, broker: Mosquitto
+) -> None:
     with shop, broker.client("", "kiosk-main-1") as kiosk, broker.client("demo") as button:
         shop.furnish()
         kiosk.listen(*READS)
+        save(shop.place, [Duty(booth="main", start=0, end=60_000, staff="hana")])
         before = version_of(shop, "button-demo")
         assert button.say(PRESS, {"click": "SINGLE", "battery": 0.75}) == 0
         until(lambda: version_of(shop, "button-demo") > before, "the button's own shadow")
         assert kiosk.say("$aws/things/button-demo/shadow/get") == 0
+        assert kiosk.say("$aws/things/roster/shadow/get") == 0
         assert kiosk.say("$aws/things/nobody/shadow/get") == 0
         topics = []
         while not topics or topics[-1] != "$aws/things/nobody/shadow/get/rejected":
             topics.append(kiosk.heard.get(timeout=20)[0])
-        assert not [topic for topic in topics if "button-" in topic]
+        assert not [topic for topic in topics if "button-" in topic or "roster" in topic]
 
 
 def test_what_a_device_published_while_we_were_dead_is_not_lost(shop: Shop, broker: Mosquitto) -> None:

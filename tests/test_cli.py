@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -553,6 +553,36 @@ def test_a_reader_who_has_seen_enough_ends_watch_without_a_word(cli: Cli) -> Non
             cli("staff", "back", "flip")
         watch.kill()
         assert (watch.wait(), watch.stderr.read()) == (1, b"")
+
+
+def test_a_roster_is_imported_shown_and_exported_and_a_bad_one_changes_nothing(
+    cli: Cli, folder: Path
+) -> None:
+    for id in ("dai", "emi"):
+        cli("staff", "add", id, "--name", id.title(), "--booth", "west")
+    assert cli("button", "add", "w1", "--staff", "@duty", "--booth", "west").out == "button w1: added\n"
+    assert cells(cli("button", "list"), "w1")[:3] == ["w1", "@duty", "west"]
+    file = folder / "roster.csv"
+    head, past = "staff,booth,from,to\n", "dai,west,2026-01-01T09:00,17:00\n"
+    file.write_text(f"{head}{past}emi,west,2026-01-01T17:00Z,2026-02-01T01:00Z\n", "utf-8")
+    done = cli("roster", "import", str(file), "--timezone", "Asia/Tokyo")
+    assert done.out == "roster: 2 lines; from 2026-01-01T09:00+09:00 to 2026-02-01T10:00+09:00\n"
+    shown = cli("roster", "show", "--timezone", "Europe/Berlin")
+    shown = replace(shown, out=shown.out.rpartition("west")[0])  # the first of the two lines
+    assert cells(shown, "west ")[1:] == ["2026-01-01T01:00+01:00", "2026-01-01T09:00+01:00", "dai"]
+    exported = cli("roster", "export", "--timezone", "UTC").out
+    assert exported.splitlines()[1] == "west,2026-01-01T00:00+00:00,2026-01-01T08:00+00:00,dai"
+    file.write_text(f"{head}{past}fumi,west,2026-01-01T09:00,17:00\n", "utf-8")
+    bad = cli("roster", "import", str(file))
+    assert (bad.status, bad.out) == (1, "")
+    assert bad.err.splitlines() == [
+        "line 3: staff: expected the id of a staff that is there, got 'fumi'",
+        "Error: the roster was not changed",
+    ]
+    assert cli("roster", "export", "--timezone", "UTC").out == exported
+    assert "expected the name of a time zone" in failed(cli("roster", "show", "--timezone", "Mars"), 2)
+    file.write_text("booth,from,to,staff\n", "utf-8")
+    assert cli("roster", "import", str(file)).out == "roster: empty\n"
 
 
 def test_nothing_heavy_is_imported_for_the_help() -> None:

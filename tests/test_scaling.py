@@ -18,6 +18,7 @@ from tests.bench_scaling import (
     PAPER,
     PRICES,
     QUOTAS,
+    ROSTER,
     SAYS,
     SIZES,
     SOURCES,
@@ -178,7 +179,7 @@ def test_a_topic_that_no_kiosk_subscribes_to_is_no_message(monkeypatch: pytest.M
 def test_a_sweep_reads_each_person_once_and_lists_page_by_page(counts: Counts) -> None:
     assert max(counts.sweeps) > PAGE
     for people, cost in counts.sweeps.items():
-        assert cost.requests == {"GetThingShadow": people, "ListThings": math.ceil(people / PAGE)}
+        assert cost.requests == {"GetThingShadow": people + ROSTER, "ListThings": math.ceil(people / PAGE)}
     assert slope(counts, "GetThingShadow") == 1
 
 
@@ -201,10 +202,11 @@ def test_the_bill_and_the_walls_follow_what_was_counted(mall: Usage) -> None:
 def test_the_sweep_costs_what_its_people_were_counted_to_cost(mall: Usage) -> None:
     person = mall.counts.costs["person"]
     twice = replace(mall, counts=but(mall.counts, "person", shadow_kb=2 * person.shadow_kb))
-    lists = mall.minutes_up() * math.ceil(mall.size.staff / PAGE) * 1.25 / MILLION
+    lists = mall.minutes_up() * (math.ceil(mall.size.staff / PAGE) + ROSTER) * 1.25 / MILLION
     assert twice.sweep_usd() - lists == pytest.approx(2 * (mall.sweep_usd() - lists))
     large = replace(mall, size=mall.size.times(7))
-    assert large.sweep_usd() == pytest.approx(7 * mall.sweep_usd())
+    roster = mall.minutes_up() * ROSTER * 1.25 / MILLION
+    assert large.sweep_usd() - roster == pytest.approx(7 * (mall.sweep_usd() - roster))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: size.name)

@@ -34,7 +34,7 @@ from shadows.staff import (
 
 NOW = 1_793_235_600_123
 KEY = Key(door="test", sender="demo", id="1")
-SORA = Taker(thing="staff-sora", call="Y")
+SORA = Taker(thing="staff-sora", giver="staff-hana")
 CALL = Call(id="X", booth="main", at=NOW - 5000, count=1)
 
 

@@ -19,6 +19,8 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from shadows.calls import read
+from shadows.duty import MINUTE_MS, ON_DUTY, ROSTER, Duty, save
+from shadows.registry import NewButton, add_button
 from shadows.staff import StaffState
 from tests.cloud import BUTTON_TOKEN, OUTGOING_TOKEN, Cloud, cloud, gateway
 from tests.fake_slack import FakeSlack
@@ -188,7 +190,12 @@ def calls_of_all_functions(here: Cloud) -> None:
     press("demo")
     here.queued()
     time.sleep(0.6)
-    here.run("sweep", {})  # Sora is called
+    add_button(here.place, NewButton(id="duty", single=ON_DUTY))
+    now = here.place.clock() // MINUTE_MS * MINUTE_MS
+    save(here.place, [Duty(booth="main", start=now, end=now + MINUTE_MS, staff="hana")])
+    here.place.shadows.update(ROSTER, reported={"announced": now - 1})
+    press("duty")
+    here.run("sweep", {})  # Sora is called, and Hana's duty announced
 
 
 def covers(resource: str, thing: str) -> bool:
@@ -220,7 +227,7 @@ def test_only_what_has_no_resources_is_granted_on_all() -> None:
         for action, where in statements(role):
             assert where != "*" or action == "iot:ListThings", role
             if "Thing" in action and where != "*":
-                assert re.search(r":thing/(staff|button|booth)-\*$", where), (role, action)
+                assert re.search(r":thing/((staff|button|booth)-\*|roster)$", where), (role, action)
 
 
 def test_a_guest_may_only_read_the_shadows_of_staff_and_booths() -> None:

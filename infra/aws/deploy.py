@@ -12,6 +12,7 @@ from infra.aws import buckets, package, stack
 from infra.aws.account import Account
 from infra.aws.stack import Say, Stack
 from shadows.aws import AwsShadows, AwsThings
+from shadows.duty import ROSTER
 from shadows.errors import Rejected
 
 TEMPLATE: Final = package.ROOT / "infra" / "template.yaml"
@@ -142,6 +143,7 @@ def _drop_roster(account: Account, say: Say) -> None:
                 raise
         things.delete(name)
 
+    drop(ROSTER)
     for kind, names in roster(account).items():
         with ThreadPoolExecutor(REQUESTS_AT_ONCE) as pool:
             dropped = len(list(pool.map(drop, names)))

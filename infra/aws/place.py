@@ -1,5 +1,6 @@
 """The AWS place: the services of the Lambda functions, built from what the stack gives them."""
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,12 +15,16 @@ import slack_bridge.doors as slack_doors
 from infra.aws.settling import SWEEPERS, NotedShadows, Queue, Settler
 from infra.aws.tables import UnknownButtons
 from infra.settings import Settings
-from infra.slack import bot_of, teller_of, way_of
+from infra.slack import announce_duty, bot_of, teller_of, way_of
 from shadows.aws import AwsShadows, AwsThings
 from shadows.calls import Place
+from shadows.errors import Rejected
+from shadows.telling import NotTold
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+
+log = logging.getLogger(__name__)
 
 # "standard" waits with jitter between its attempts, and tries again when it is throttled.
 CONFIG: Final = Config(
@@ -67,7 +72,9 @@ class AwsPlace:
         queue = Queue(client("sqs"), env["STACK_QUEUE"], now_ms)
         bot = bot_of(settings)
         board = bot if way_of(settings) == "bot" else None
-        self.settler = Settler(place, shadows, queue, teller_of(settings, bot), board)
+        teller = teller_of(settings, bot)
+        self.settler = Settler(place, shadows, queue, teller, board)
+        self._seen, self._teller, self._lang = seen, teller, settings.lang
         self.button_services = button_doors.Services(
             place=place,
             unknown=UnknownButtons(client("dynamodb"), env["STACK_UNKNOWN"]),
@@ -82,6 +89,14 @@ class AwsPlace:
             seen=seen,
             say=partial(bot.say, patience_s=PATIENCE_S) if bot else None,
         )
+
+    def announce_duty(self) -> None:
+        """Post the hand-overs of the duty that the channel has not heard of; the next sweep tries again what fails."""
+        try:
+            if self._teller:
+                announce_duty(self._seen, self._teller, self._lang)
+        except (NotTold, Rejected) as no:
+            log.warning("A hand-over of the duty was not announced: %s", no)
 
 
 def secrets(ssm: "SSMClient", path: str) -> dict[str, str]:

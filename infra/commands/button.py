@@ -36,7 +36,11 @@ def button() -> None:
 
 @button.command()
 @click.argument("id")
-@click.option("--staff", required=True, help="Whom a single click calls.")
+@click.option(
+    "--staff",
+    required=True,
+    help="Whom a single click calls: an id, or @duty for who is on duty at the booth (see `roster`).",
+)
 @click.option("--double", default="", help="Whom a double click calls, if somebody else.")
 @click.option("--long", default="", help="Whom a long click calls, if somebody else.")
 @click.option(

@@ -200,6 +200,8 @@ def _warnings(id: str, bereft: Bereft) -> Iterator[str]:
         yield f"Warning: these buttons still call {id}, so their presses call nobody: {' '.join(bereft.buttons)}"
     if bereft.staff:
         yield f"Warning: {id} was the backup of: {' '.join(bereft.staff)}"
+    if bereft.booths:
+        yield f"Warning: the roster still has {id} at: {' '.join(bereft.booths)}"
 
 
 def _line(row: Row) -> str:

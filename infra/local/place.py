@@ -30,6 +30,7 @@ from infra.local.health import Health
 from infra.local.history import Retention
 from infra.local.http import HttpServer, bind
 from infra.local.limits import Pace
+from infra.local.roster import Announcer
 from infra.local.service import LocalShadows
 from infra.local.signs import PERIOD_S, Kiosks, Signs
 from infra.local.simulator import simulator
@@ -44,8 +45,9 @@ from infra.local.web import Web
 from infra.local.web import app as web_app
 from infra.local.webhooks import Webhooks
 from infra.settings import Settings, Tokens
-from infra.slack import bot_of, id_by_email, teller_of, way_of
+from infra.slack import announce_duty, bot_of, id_by_email, teller_of, way_of
 from shadows.calls import Place
+from shadows.duty import ROSTER
 from shadows.errors import Rejected
 from shadows.finding import Finding
 from shadows.reset import restamp
@@ -144,9 +146,11 @@ class LocalPlace:
         )
         self.unknown = UnknownButtons(store)
         self.bot = bot_of(settings)
-        self.deliverer = Deliverer(
-            self.place, teller_of(settings, self.bot), history.noting(store, wall_ms), self.signs.alive
+        teller = teller_of(settings, self.bot)
+        self.announcer = (
+            Announcer(partial(announce_duty, self.place, teller, settings.lang)) if teller else None
         )
+        self.deliverer = Deliverer(self.place, teller, history.noting(store, wall_ms), self.signs.alive)
         self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive)
         self.health = Health(self.clock)
         self.health.listen_to("slack", self.deliverer.troubles)
@@ -208,8 +212,8 @@ class LocalPlace:
             self.store.run(client_id),
             loop.loop,
             clock=self.clock,
-            # Its number may be that of a SIM, and no rule of a broker's tells `staff-` from `button-`.
-            is_private=lambda topic: topic.startswith("$aws/things/button-"),
+            # No rule of a broker's tells `staff-` from what is not for screens: a button's number may be that of a SIM.
+            is_private=lambda topic: topic.startswith(("$aws/things/button-", f"$aws/things/{ROSTER}/")),
             joined=lambda: self.presses.submit(self._say_again),
         )
 
@@ -244,6 +248,8 @@ class LocalPlace:
             self.stack.callback(self.bot.stop)
         self._listen_mqtt()
         self._listen_http(self._simulator(simulated) if simulated else ())
+        if self.announcer:
+            self._start(self.announcer)
         self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator
         if self.updater:
             self._start(self.updater)

@@ -17,6 +17,9 @@ export interface Person {
   readonly call: { readonly booth: string; readonly at: number; readonly count: number; readonly note: string } | null;
 }
 
+/** In a button's place of a person: whoever the duty roster has at its booth. */
+export const ON_DUTY = "@duty";
+
 export interface Button {
   readonly id: string;
   readonly single: string;
