@@ -8,9 +8,10 @@ from typing import Final
 from infra.local.signs import of_buttons as of_heartbeats
 from infra.local.signs import silent
 from infra.settings import SHORT, Settings, guessable
-from infra.slack import bot_asker, bot_of, teller_of, way_of
+from infra.slack import bot_of, teller_of, way_of
 from shadows import registry
 from shadows.calls import Place
+from shadows.errors import Rejected
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.registry import Booth, Button, Person
 from shadows.routes import flaws, unmentioned
@@ -135,6 +136,23 @@ def of_guessing(settings: Settings) -> Iterator[Finding]:
 
 def _setting(detail: str, fix: str) -> Trouble:
     return Trouble(what="settings", detail=detail, fix=fix)
+
+
+def bot_asker(settings: Settings) -> Asker:
+    """Asks Slack with the bot's token."""
+    return Asker(web_client(settings.slack_api_url, settings.slack_bot_token))
+
+
+def id_by_email(settings: Settings, email: str) -> str:
+    """The Slack user id of who has this address, which is not kept.
+
+    Raises:
+        Rejected: 400, if there is no bot that could look it up; else as :func:`slack_bridge.check.id_of`.
+    """
+    if not settings.slack_bot_token:
+        can = "set SLACK_BOT_TOKEN, or give the Slack id from their profile (Copy member ID)"
+        raise Rejected(400, f"email: only a bot can look it up: {can}")
+    return check.id_of(bot_asker(settings), email)
 
 
 def of_clock(settings: Settings) -> Iterator[Finding]:

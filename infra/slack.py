@@ -7,10 +7,8 @@ from typing import Literal
 from infra.settings import Settings
 from shadows.calls import Place
 from shadows.duty import Handover, announce
-from shadows.errors import Rejected
 from slack_bridge import duty
-from slack_bridge.check import Asker, id_of
-from slack_bridge.tellers import BotTeller, WebhookTeller, web_client
+from slack_bridge.tellers import BotTeller, WebhookTeller
 
 log = logging.getLogger(__name__)
 
@@ -38,23 +36,6 @@ def teller_of(settings: Settings, bot: BotTeller | None) -> BotTeller | WebhookT
         return WebhookTeller(settings.slack_webhook_url, settings.lang)
     log.warning("No Slack is set: nobody will be mentioned. README.md says how to connect one.")
     return None
-
-
-def bot_asker(settings: Settings) -> Asker:
-    """Asks Slack with the bot's token."""
-    return Asker(web_client(settings.slack_api_url, settings.slack_bot_token))
-
-
-def id_by_email(settings: Settings, email: str) -> str:
-    """The Slack user id of who has this address, which is not kept.
-
-    Raises:
-        Rejected: 400, if there is no bot that could look it up; else as :func:`slack_bridge.check.id_of`.
-    """
-    if not settings.slack_bot_token:
-        can = "set SLACK_BOT_TOKEN, or give the Slack id from their profile (Copy member ID)"
-        raise Rejected(400, f"email: only a bot can look it up: {can}")
-    return id_of(bot_asker(settings), email)
 
 
 def announce_duty(place: Place, teller: BotTeller | WebhookTeller, lang: str) -> None:

@@ -134,7 +134,7 @@ def back(here: Here, id: str) -> None:
 
 
 def _slack_id(here: Here, new: NewStaff, email: str) -> str:
-    from infra.slack import id_by_email  # noqa: PLC0415
+    from infra.checks import id_by_email  # noqa: PLC0415
 
     if new.slack:
         raise click.UsageError("give --slack or --email, not both.")

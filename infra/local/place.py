@@ -45,7 +45,7 @@ from infra.local.web import Web
 from infra.local.web import app as web_app
 from infra.local.webhooks import Webhooks
 from infra.settings import Settings, Tokens
-from infra.slack import announce_duty, bot_of, id_by_email, teller_of, way_of
+from infra.slack import announce_duty, bot_of, teller_of, way_of
 from shadows.calls import Place
 from shadows.duty import ROSTER
 from shadows.errors import Rejected
@@ -318,7 +318,7 @@ class LocalPlace:
             history=lambda wanted: self.store.run(lambda db: history.records(db, wanted)),
             news=lambda row, delivery: self.store.run(lambda db: history.news(db, row, delivery)),
             look=self.look,
-            id_by_email=partial(id_by_email, self.settings),
+            id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
             doors=(button_blueprint(self.button_services), slack_blueprint(self.slack_services), *more),
         )
