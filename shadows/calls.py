@@ -18,6 +18,7 @@ from shadows.staff import (
     Staff,
     StaffState,
     Taker,
+    asked_too,
     changes,
     handed_on,
     next_waiting,
@@ -165,6 +166,8 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
         now = place.clock()
         if repeats(staff, event, now):
             return {}, (_taken_before(place, thing, staff, event), False)
+        if event.if_free and event.call and not staff.is_free_for(event.call.booth):
+            raise Rejected(429, f"{thing}: called by somebody else in this very moment")
         rest = _without_what_waits(place, thing, staff, event)
         # Who has taken the press has it, also if somebody wrote here in between.
         taken = passed if event.call and passed else _passed_on(place, thing, rest, event)
@@ -317,10 +320,11 @@ def _without_what_waits(place: Place, thing: str, staff: Staff, event: Event) ->
     Each goes by a key of its own: after a crash it is known what of it went.
     """
     waits = event.call and staff.call_of(event.call.booth)
-    if not waits or staff.state is StaffState.IDLE or waits not in staff.waiting:
+    if not (event.call and waits) or staff.state is StaffState.IDLE or waits not in staff.waiting:
         return staff
     rest = replace(staff, waiting=tuple(each for each in staff.waiting if each != waits))
-    went = _passed_on(place, thing, rest, Event(kind=CallEvent.HANDOVER, call=waits))
+    call = asked_too(waits, event.call)  # or it would come back to who has just refused
+    went = _passed_on(place, thing, rest, Event(kind=CallEvent.HANDOVER, call=call))
     return rest if went else staff
 
 
@@ -360,11 +364,15 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
         if took_it and not only_the_free:  # it may have come by way of who had no time either
             ways = [each for each, way, _ in found if way.state is not StaffState.AWAY]
             _yield(place, ways, call.booth, backup, other.seen)
-        unfree = only_the_free and not _free(other, call)
+        unfree = only_the_free and not other.is_free_for(call.booth)
         if not took_it and (other.state is StaffState.AWAY or unfree):
             continue
         try:
-            return record(place, backup, Event(kind=CallEvent.HANDOVER, key=key, call=call))
+            return record(
+                place,
+                backup,
+                Event(kind=CallEvent.HANDOVER, key=key, call=call, if_free=only_the_free and not took_it),
+            )
         except Rejected as no:
             if no.code not in (404, 429):  # gone, or as many wait for this one as can be kept: ask the next
                 raise
@@ -396,10 +404,6 @@ def _yield(place: Place, others: Iterable[str], booth: str, taker: str, seen: tu
             return changes(staff, yielded(staff, booth, of, CallEvent.HANDOVER, place.clock())), None
 
         rewrite(place, other, decide)
-
-
-def _free(staff: Staff, call: Call) -> bool:
-    return staff.has_call_of(call.booth) or (staff.state is StaffState.IDLE and not staff.waiting)
 
 
 def _backups(place: Place, thing: str) -> Iterator[tuple[str, Staff]]:

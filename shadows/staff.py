@@ -401,6 +401,10 @@ class Staff:
         """Whether this person is called to, or on the way to, that booth."""
         return self.state in BUSY and self.call.booth == booth
 
+    def is_free_for(self, booth: str) -> bool:
+        """Whether a call of that booth would not have to wait for this person."""
+        return self.has_call_of(booth) or (self.state is StaffState.IDLE and not self.waiting)
+
     def call_of(self, booth: str) -> Call | None:
         """The call of that booth that this person has, or that waits for them; None if there is none."""
         if self.has_call_of(booth):
@@ -446,6 +450,7 @@ class Event:
         minutes: in how many the person says that they are there; 0 if they do not say.
         about: the (call id, since) that a timer was set for; an event about another state does nothing.
         until: of going away: when they come back by themselves, ms since 1970; 0 for not.
+        if_free: of a hand-over: it is only for who has the time now, for it waits well where it is.
     """
 
     kind: CallEvent
@@ -455,6 +460,7 @@ class Event:
     minutes: int = 0
     about: tuple[str, int] | None = None
     until: int = 0
+    if_free: bool = False
 
 
 def pressed(booth: str, click: ClickType, key: Key, now: int) -> Event:
@@ -472,6 +478,11 @@ def handed_on(call: Call, thing: str) -> Call:
     """A call as the next person gets it, once this one was asked."""
     tried = _union(call.tried, (thing,))
     return replace(call, tried=tried, end=End.OPEN, to="", note="", reminded=False, promised=0)
+
+
+def asked_too(call: Call, other: Call) -> Call:
+    """A call that is not offered to those either who were asked for another one of the booth."""
+    return replace(call, tried=_union(call.tried, other.tried))
 
 
 def next_waiting(staff: Staff, now: int) -> Event | None:
@@ -509,9 +520,9 @@ def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
         return None
     if event.call and staff.state is not _I and not staff.has_call_of(event.call.booth):
         waits = staff.call_of(event.call.booth)
+        call = asked_too(event.call, waits) if waits else event.call
         # Who is away is not asked again, or two of them would pass it to and fro.
-        here = (thing,) if staff.state is _A else ()
-        return replace(event.call, tried=_union(waits.tried if waits else (), (*event.call.tried, *here)))
+        return replace(call, tried=_union(call.tried, (thing,))) if staff.state is _A else call
     _, end = _next(staff, event) or (None, End.OPEN)
     if end not in UNANSWERED:
         return None

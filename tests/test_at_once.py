@@ -186,7 +186,7 @@ def test_an_event_that_comes_again_long_after_a_crash_loses_no_press(
     for n in itertools.count(1):
         for after in (False, True):
             other = side.twin()
-            known = record.of(other)
+            known = record.of(other, crashed=True)
             pressed(known, first)
             again = sent(first, 100)
             try:
