@@ -347,6 +347,7 @@ def test_health_is_what_doctor_finds_with_the_fix_of_each(
     given |= {"SLACK_SIGNING_SECRET": quiet.settings.slack_signing_secret}
     for name, value in given.items():
         monkeypatch.setenv(name, value)
+    until(lambda: done(quiet, "GET", "signs")["audited"], "the first audit")
     capfd.readouterr()
     main(["doctor", "--json"])
     by_command = [each for each in json.loads(capfd.readouterr().out) if each["what"] != "run"]
