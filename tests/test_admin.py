@@ -499,12 +499,20 @@ def test_a_booth_is_put_in_order_by_dragging_and_by_keys(shop: Shop, page: Page)
     expect(page.get_by_text("Yuki: 2 of 4")).to_be_attached()
 
 
-def test_a_finger_drags_too(shop: Shop, browser: Browser) -> None:
+def test_on_a_telephone_every_page_fits_and_a_finger_drags(shop: Shop, browser: Browser) -> None:
     context = browser.new_context(
         has_touch=True, is_mobile=True, viewport={"width": 390, "height": 800}, locale="en"
     )
     page = entered(context.new_page(), shop)
-    turn_to(page, "booths")
+    shop.press("newcomer")
+    for name in ("now", "staff", "buttons", "health", "history", "booths"):
+        turn_to(page, name)
+        if name == "health":
+            expect(page.locator(".finding").first).to_be_visible()
+        if name == "history":
+            expect(page.locator("table")).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, name
+        assert flaws(page) == [], name
     handle = page.locator("[data-staff=sora] .handle")
     at = handle.bounding_box()
     assert at
