@@ -129,6 +129,7 @@ def test_the_demo_closes_the_loop_with_no_account(tmp_path: Path, slack: FakeSla
         assert shop.state("hana") == "running"
         shown = process.output.decode()
         assert f"http://{at}/demo" in shown
+        assert f"http://{at}/admin  (token: STAFFCALL_ADMIN_TOKEN)" in shown
         tokens = json.loads((shop.data / "demo" / "tokens.json").read_text())
         assert all(secret not in shown for secret in tokens.values())
         assert (shop.data / "demo" / "tokens.json").stat().st_mode & 0o077 == 0
