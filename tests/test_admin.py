@@ -460,6 +460,13 @@ def test_somebody_is_added_adopts_a_button_is_called_and_shown_live(browser: Bro
         expect(page.get_by_role("row", name="440101234567890 花 <b>Hana</b> main")).to_be_visible()
 
         turn_to(page, "now")
+        screens = page.locator("[data-booth=main] [data-screens]")
+        expect(screens).to_have_text("No screen shows it")
+        kiosk = browser.new_page()
+        kiosk.goto(shop.url("/?booth=main"))
+        expect(screens).to_have_text("1 screen shows it")
+        kiosk.close()
+        expect(screens).to_have_text("No screen shows it")
         hana = page.locator("[data-staff=hana]")
         expect(hana).to_have_attribute("data-state", "idle")
         assert shop.press("440101234567890")[0] == 200
