@@ -9,8 +9,10 @@ from typing import Final
 import click
 
 from infra.commands.aws import aws
+from infra.commands.backup import backup, restore
 from infra.commands.booth import booth
 from infra.commands.button import button
+from infra.commands.completion import completion, know_ids
 from infra.commands.doctor import doctor
 from infra.commands.here import Here
 from infra.commands.history import history
@@ -92,9 +94,13 @@ def _aimed(command: click.Command, *options: click.Option) -> click.Command:
     return command
 
 
-for command in (staff, button, booth, roster, slack, press, watch, report, history, doctor):
+for command in (
+    staff, button, booth, roster, slack, press, watch, report, history, doctor, backup, restore,
+):  # fmt: skip
     staffcall.add_command(_aimed(command, TARGET, STACK))
 staffcall.add_command(_aimed(aws, STACK))
+staffcall.add_command(completion)
+know_ids(staffcall.commands.values())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -509,8 +509,8 @@ def test_holes_are_counted(scene: Scene) -> None:
     an_alarm_was_removed(scene)
     scene.is_well_again()
     metrics = scene.shop.admin("/metrics").splitlines()
-    assert 'staffcall_trouble{what="audit"} 0' in metrics
-    assert "staffcall_audit_holes_total 1" in metrics
+    assert 'staffcall_trouble{what="audit"} 0.0' in metrics
+    assert "staffcall_audit_holes_total 1.0" in metrics
 
 
 # --- No false alarm

@@ -208,7 +208,7 @@ def test_when_the_broker_is_back_calls_go_on(shop: Shop, broker: Mosquitto, kill
         kiosk.listen(*READS)
         broker.end(kill=kill)
         until(lambda: troubles(shop), "the trouble")
-        assert 'staffcall_trouble{what="broker"} 1' in shop.admin("/metrics")
+        assert 'staffcall_trouble{what="broker"} 1.0' in shop.admin("/metrics")
         assert [each for each in shop.admin()["troubles"] if each["what"] == "broker" and each["fix"]]
         assert shop.press()[0] == 200  # over HTTP, as ever
         broker.start()

@@ -19,8 +19,8 @@ import pytest
 from infra import running
 from infra.cli import main
 from infra.commands import here
-from infra.commands.report import calls
 from infra.commands.table import plain
+from infra.figures import calls
 from infra.local.run import start
 from infra.settings import Settings, known_tokens
 from tests.fake_slack import BOT_TOKEN, FakeSlack, Next

@@ -111,7 +111,7 @@ def test_who_may_read_it_all_reads_whom_it_is_about_and_others_do_not() -> None:
 def test_without_any_trouble_all_is_ok(shop: Shop) -> None:
     assert healthz(shop) == {"status": "ok"}
     assert shop.admin()["troubles"] == []
-    assert 'staffcall_trouble{what="slack"} 0' in shop.admin("/metrics").splitlines()
+    assert 'staffcall_trouble{what="slack"} 0.0' in shop.admin("/metrics").splitlines()
 
 
 def test_what_somebody_has_to_mend_is_a_trouble_at_once_until_a_message_is_told(
@@ -130,7 +130,7 @@ def test_what_somebody_has_to_mend_is_a_trouble_at_once_until_a_message_is_told(
     assert get(shop.url("/healthz"))[0] == 200
     (known,) = shop.admin()["troubles"]
     assert known == {**trouble, "thing": "", "since": known["since"]}
-    assert 'staffcall_trouble{what="slack"} 1' in shop.admin("/metrics").splitlines()
+    assert 'staffcall_trouble{what="slack"} 1.0' in shop.admin("/metrics").splitlines()
     shop.press(click="DOUBLE")  # what is newer is tried at once
     until(lambda: healthz(shop) == {"status": "ok"}, "the end of it")
     assert slack.refused == 1

@@ -17,12 +17,12 @@ from moto import mock_aws
 
 from infra.aws import tables
 from infra.commands import history as command
-from infra.commands.report import _overall, _people, calls
+from infra.figures import by_person, calls, overall
 from infra.local import history
 from infra.local.history import Retention, Wanted, erase, note, prepare, prune, remember, rows
 from infra.local.store import Store
 from infra.settings import Settings, SettingsError
-from shadows.calls import read
+from shadows.calls import read, volunteer
 from shadows.errors import Rejected
 from shadows.registry import remove_staff
 from shadows.shadow import JsonObject
@@ -283,14 +283,16 @@ def test_a_store_that_fails_does_not_end_the_forgetting(
 
 def statistics(found: list[JsonObject]) -> Any:
     told = calls(found)
-    people = sorted(row[1:] for row in _people(told))
+    people = sorted(
+        (each.calls, each.answered, each.missed, sorted(each.times.items())) for each in by_person(told)
+    )
     each = [(call.id, call.booth, call.at, call.response_s, call.outcome, call.missed) for call in told]
-    return people, _overall(told), each
+    return people, overall(told), each
 
 
 EVENTS = st.lists(
     st.tuples(
-        st.sampled_from(["press", "ok", "no", "done", "cancel", "away", "back"]),
+        st.sampled_from(["press", "ok", "no", "done", "cancel", "away", "back", "go", "tick"]),
         st.sampled_from(["hana", "sora", "riku"]),
         st.integers(0, 400),
     ),
@@ -315,6 +317,10 @@ def lived(events: list[tuple[str, str, int]]) -> sqlite3.Connection:
         shop.now += 1000 * wait_s + 1
         if kind == "press":
             shop.press(f"staff-{name}", booth=f"by-{name}")
+        elif kind == "go":
+            volunteer(shop.place, f"staff-{name}", shop.key())
+        elif kind == "tick":
+            shop.sweep()
         else:
             shop.says(f"staff-{name}", CallEvent(kind), "see you" if kind == "ok" else "")
         for thing in people:

@@ -210,6 +210,9 @@ def commands(run: Run) -> None:
         ("button", "list", "--unknown"),
         ("booth", "list"),
         ("report",),
+        ("report", "--csv", "-"),
+        ("report", "--html", "-"),
+        ("backup", "a.backup"),
     ):
         run.staffcall(*right)
     run.staffcall("staff", "show", "hana")

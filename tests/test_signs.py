@@ -223,7 +223,9 @@ class Floor:
 
         def said() -> bool:
             found = [detail for kind, detail in wrong(self.shop) if kind == what and words in detail]
-            counted = f'staffcall_trouble{{what="{what}"}} 0' not in self.shop.admin("/metrics").splitlines()
+            counted = (
+                f'staffcall_trouble{{what="{what}"}} 0.0' not in self.shop.admin("/metrics").splitlines()
+            )
             shown = any(words in each["detail"] for each in self.shop.admin()["troubles"])
             return bool(found) and counted and shown
 
@@ -361,7 +363,7 @@ def test_a_screen_whose_network_is_gone_is_missed_until_it_is_back(floor: Floor)
                 for line in floor.shop.admin("/metrics").splitlines()
                 if line.startswith('staffcall_last_sign_age_seconds{of="kiosk-main"}')
             ]
-            assert age.endswith(" 0")
+            assert age.endswith(" 0.0")
 
 
 def test_a_screen_that_was_there_before_a_restart_is_missed_after_it(floor: Floor) -> None:

@@ -337,8 +337,8 @@ def test_admin_and_metrics_want_the_admin_token(shop: Shop, path: str, headers: 
 def test_metrics_count_people_by_state(shop: Shop) -> None:
     shop.press()
     text = shop.admin("/metrics")
-    assert 'staffcall_staff{state="calling"} 1\n' in text
-    assert 'staffcall_staff{state="idle"} 1\n' in text
+    assert 'staffcall_staff{state="calling"} 1.0\n' in text
+    assert 'staffcall_staff{state="idle"} 1.0\n' in text
 
 
 @pytest.mark.parametrize(

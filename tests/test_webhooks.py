@@ -126,8 +126,8 @@ def test_each_transition_of_a_call_is_sent_signed_and_in_order(
     assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", running["timestamp"])
     assert all(each.is_right for each in receiver.got)
     assert [each.id for each in hanas] == [f"msg_{row['at']}_{row['n']}" for row in rows]
-    assert f'staffcall_webhook_sent_total{{of="webhook-1"}} {len(receiver.got)}' in counts
-    assert 'staffcall_webhook_pending{of="webhook-1"} 0' in counts
+    assert f'staffcall_webhook_sent_total{{of="webhook-1"}} {len(receiver.got)}.0' in counts
+    assert 'staffcall_webhook_pending{of="webhook-1"} 0.0' in counts
     assert "webhook-1" in signs
 
 
@@ -307,7 +307,7 @@ def test_what_lasts_is_a_trouble_that_names_the_host_alone(
             "detail": "Messages do not reach the webhook at 127.0.0.1 (answered 500)",
             "fix": "See that 127.0.0.1 is reached from here, and answers 2xx; it goes on by itself then.",
         }
-        assert 'staffcall_trouble{what="webhook"} 1' in shop.admin("/metrics").splitlines()
+        assert 'staffcall_trouble{what="webhook"} 1.0' in shop.admin("/metrics").splitlines()
         pages = json.dumps([shop.admin("/admin"), shop.admin("/admin/api/signs"), shop.admin("/metrics")])
         receiver.always = answers(200)
         until(lambda: get(shop.url("/healthz"))[1] == {"status": "ok"}, "its end", 20)

@@ -24,7 +24,9 @@ DEPLOYING: Final = (
     "package",
     "stack",
 )  # modules of infra.aws that no function runs
-NOT_THERE: Final = {"infra/cli.py", "infra/running.py"} | {f"infra/aws/{name}.py" for name in DEPLOYING}
+NOT_THERE: Final = {"infra/cli.py", "infra/figures.py", "infra/running.py"} | {
+    f"infra/aws/{name}.py" for name in DEPLOYING
+}
 # boto3 is there already: it comes with Lambda's Python. typing-extensions is what python-ulid needs before 3.12.
 LIBRARIES: Final = ("python-dotenv", "python-ulid", "slack-sdk", "typing-extensions")
 LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)  # a zip knows no earlier time, and ours is to know none

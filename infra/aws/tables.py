@@ -133,6 +133,7 @@ def _row(item: dict[str, Any]) -> dict[str, Any]:
         "end": call.end,
         "to": call.to,
         "note": call.note,
+        "pressed": call.at,
     }
 
 

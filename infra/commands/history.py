@@ -58,8 +58,28 @@ def history(here: Here, /, as_json: bool, **wanted: Any) -> None:
         click.echo("These are the last ones only: narrow it down with --since, --staff or --booth.", err=True)
 
 
-def on_record(here: Here, *, since: int = 0, until: int = 0, staff: str = "", booth: str = "") -> JsonObject:
-    """What is on record: ``{"rows", "deliveries", "complete"}``, each oldest first.
+def whole_record(here: Here, *, since: int = 0, booth: str = "") -> JsonObject:
+    """All that is on record, however much it is, as :func:`on_record`."""
+    found = on_record(here, since=since, booth=booth)
+    parts = [found]
+    while not found["complete"]:
+        first = {name: part[0]["n"] if (part := found[name]) else 0 for name in ("rows", "deliveries")}
+        found = on_record(here, since=since, booth=booth, before=(first["rows"], first["deliveries"]))
+        parts.append(found)
+    whole = {name: [row for part in reversed(parts) for row in part[name]] for name in ("rows", "deliveries")}
+    return {**whole, "complete": True}
+
+
+def on_record(
+    here: Here,
+    *,
+    since: int = 0,
+    until: int = 0,
+    staff: str = "",
+    booth: str = "",
+    before: tuple[int, int] | None = None,
+) -> JsonObject:
+    """What is on record: ``{"rows", "deliveries", "complete"}``, each oldest first; of very many the last ones.
 
     Args:
         here: where we act.
@@ -67,9 +87,11 @@ def on_record(here: Here, *, since: int = 0, until: int = 0, staff: str = "", bo
         until: the same; 0 for now.
         staff: id of the only person that matters; "" for all.
         booth: id of the only booth that matters; "" for all.
+        before: the numbers (``n``) of a row and of a delivery: only what is older; None for all.
     """
     if not here.on_aws:
-        asked = urlencode({"since": since, "until": until, "staff": staff, "booth": booth})
+        older = {"rowsBefore": before[0], "deliveriesBefore": before[1]} if before else {}
+        asked = urlencode({"since": since, "until": until, "staff": staff, "booth": booth, **older})
         return here.ask(f"/admin/api/history?{asked}", "admin")
     from infra.aws import tables  # noqa: PLC0415
 

@@ -1,124 +1,86 @@
 """``staffcall report``: how long people wait, who answered, and which calls were missed."""
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from statistics import median
-from typing import Final
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TextIO
 
 import click
 
 from infra.commands.here import Here
-from infra.commands.history import on_record
+from infra.commands.history import Moment, whole_record
 from infra.commands.table import moment, show
-from shadows.shadow import JsonObject
-from shadows.staff import UNANSWERED, End, StaffState
+from infra.figures import Figures, Leg, Told, by_booth, by_hour, by_person, calls, overall
 
 LAST_CALLS: Final = 10
-MISSED: Final = UNANSWERED | {End.EXPIRED}
-
-
-@dataclass(slots=True)
-class Asked:
-    """How one call went for one person. ``answered`` is the time of their "ok"; times are ms since 1970."""
-
-    name: str
-    since: int
-    answered: int | None = None
-    end: str = ""
-
-
-@dataclass(slots=True)
-class Told:
-    """One call, as history tells it.
-
-    Attributes:
-        asked: everybody who was asked, by thing, in order.
-        missed: nobody answered, and nobody was left to ask.
-    """
-
-    id: str
-    booth: str
-    at: int
-    asked: dict[str, Asked] = field(default_factory=dict)
-    missed: bool = False
-
-    @property
-    def answered_by(self) -> Asked | None:
-        """Who said ok, if anybody did."""
-        return next((one for one in self.asked.values() if one.answered is not None), None)
-
-    @property
-    def response_s(self) -> float | None:
-        """From the first person being asked to the first ok, in seconds."""
-        by = self.answered_by
-        return None if by is None or by.answered is None else (by.answered - self.at) / 1000
-
-    @property
-    def outcome(self) -> str:
-        """``missed``; else how it was over for whom it reached last, or "" while it is not."""
-        return "missed" if self.missed else next((one.end for one in reversed(self.asked.values())), "")
-
-
-def calls(rows: Iterable[JsonObject]) -> list[Told]:
-    """The calls in a history, which has one row a transition, oldest first."""
-    found: dict[str, Told] = {}
-    for row in rows:
-        if row["call"]:
-            _tell(found.setdefault(row["call"], Told(row["call"], row["booth"], row["since"])), row)
-    return list(found.values())
-
-
-def _tell(call: Told, row: JsonObject) -> None:
-    if row["state"] == StaffState.CALLING:
-        call.asked.setdefault(row["thing"], Asked(row["name"], row["since"]))
-    one = call.asked.get(row["thing"])
-    if one and row["state"] == StaffState.RUNNING and one.answered is None:
-        one.answered = row["since"]
-    if one and row["end"]:
-        one.end = row["end"]
-    if row["end"] in MISSED and not row["to"] and call.answered_by is None:
-        call.missed = True
+EIGHTHS: Final = " ▏▎▍▌▋▊▉█"  # of a letter's width
+WIDEST_BAR: Final = 4  # letters: with it the table has room in 80 columns
+TIMES: Final = "in seconds, half within/nine of ten within"
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would work out
 
 
 @click.command()
+@click.option("--since", type=Moment(), default=0, metavar="TIME", help="30m, 24h, 7d, or 2026-11-21.")
+@click.option("--booth", default="", metavar="ID", help="Only the calls of this booth.")
+@click.option(
+    "--csv",
+    "sheet",
+    type=click.File("w", encoding="utf-8-sig", lazy=True, atomic=True),
+    help="The figures for a spreadsheet, into this file; - for standard output.",
+)
+@click.option(
+    "--html",
+    "page",
+    type=click.File("w", encoding="utf-8", lazy=True, atomic=True),
+    help="The figures with pictures, as one page that opens anywhere.",
+)
 @click.pass_obj
-def report(here: Here) -> None:
-    """Show response times and missed calls, per person and overall, and the last calls."""
-    told = calls(on_record(here)["rows"])
-    columns = ("staff", "calls", "answered", "missed", "median s", "90% within s")
-    show(columns, [*_people(told), _overall(told)], title="Response times")
+def report(here: Here, since: int, booth: str, sheet: TextIO | None, page: TextIO | None) -> None:
+    """Show response times and missed calls: per person, booth and hour of the day, and the last calls.
+
+    Times are in seconds: half of those who came so far were within the first, nine of ten within the second. "missed":
+    nobody said ok.
+    """
+    found = whole_record(here, since=since, booth=booth)
+    told = [call for call in calls(found["rows"], found["deliveries"]) if call.at > since]
+    if sheet:
+        csv.writer(sheet).writerows(_sheet(told))
+    if page:
+        from infra.commands.pictures import page_of  # noqa: PLC0415 - the charts' library takes its time
+
+        page.write(page_of(told))
+    if not (sheet or page):
+        _show(told)
+
+
+def _show(told: Sequence[Told]) -> None:
+    columns = ("calls", "answered", "missed", *Leg)
+    show(("staff", *columns), map(_row, [*by_person(told), overall(told)]), title=f"Response times, {TIMES}")
+    click.echo()
+    show(("booth", *columns), map(_row, by_booth(told)), title="Booths")
+    click.echo()
+    show(("hour", *columns, ""), _hours(told), title="Hours of the day")
     click.echo()
     columns = ("at", "booth", "asked", "answered by", "after s", "outcome")
-    show(columns, [_line(call) for call in told[-LAST_CALLS:]], title="Last calls")
+    show(columns, map(_line, told[-LAST_CALLS:]), title="Last calls")
 
 
-def _people(told: list[Told]) -> list[tuple[str, ...]]:
-    by_thing: dict[str, list[Asked]] = {}
-    for call in told:
-        for thing, one in call.asked.items():
-            by_thing.setdefault(thing, []).append(one)
-    return [_person(thing, asked) for thing, asked in sorted(by_thing.items())]
+def _row(figures: Figures) -> tuple[str, ...]:
+    counts = (str(figures.calls), str(figures.answered), str(figures.missed))
+    return (figures.of, *counts, *(_spread(figures, leg) for leg in Leg))
 
 
-def _person(thing: str, asked: list[Asked]) -> tuple[str, ...]:
-    times = [(one.answered - one.since) / 1000 for one in asked if one.answered is not None]
-    missed = sum(one.answered is None and one.end in MISSED - {End.REFUSED} for one in asked)
-    name = f"{asked[-1].name} ({thing.removeprefix('staff-')})"
-    return (name, str(len(asked)), str(len(times)), str(missed), *_spread(times))
+def _spread(figures: Figures, leg: Leg) -> str:
+    spread = figures.spread(leg)
+    return "/".join(f"{time_s:.1f}" if time_s < 100 else f"{time_s:.0f}" for time_s in spread or ())
 
 
-def _overall(told: list[Told]) -> tuple[str, ...]:
-    times = [call.response_s for call in told if call.response_s is not None]
-    missed = sum(call.missed for call in told)
-    return ("all calls", str(len(told)), str(len(times)), str(missed), *_spread(times))
-
-
-def _spread(times: Sequence[float]) -> tuple[str, str]:
-    if not times:
-        return "", ""
-    within = sorted(times)[math.ceil(len(times) * 0.9) - 1]
-    return f"{median(times):.1f}", f"{within:.1f}"
+def _hours(told: Sequence[Told]) -> Iterator[tuple[str, ...]]:
+    """A row an hour, with a bar as long as there were calls."""
+    hours = by_hour(told)
+    most = max((each.calls for each in hours), default=0)
+    for each in hours:
+        whole, rest = divmod(max(1, round(8 * WIDEST_BAR * each.calls / most)), 8)
+        yield (*_row(each), (EIGHTHS[8] * whole + EIGHTHS[rest]).rstrip())
 
 
 def _line(call: Told) -> tuple[str, ...]:
@@ -131,3 +93,20 @@ def _line(call: Told) -> tuple[str, ...]:
         "" if after is None else f"{after:.1f}",
         call.outcome,
     )
+
+
+def _sheet(told: Sequence[Told]) -> Iterator[Sequence[object]]:
+    """The rows of the spreadsheet; a time that there is not stays empty."""
+    names = (f"{leg} {share} s".replace(" ", "_") for leg in Leg for share in ("p50", "p90"))
+    yield "by", "of", "calls", "answered", "missed", *names
+    parts: Iterable[tuple[str, list[Figures]]] = (
+        ("all", [overall(told)]),
+        ("booth", by_booth(told)),
+        ("hour", by_hour(told)),
+        ("person", by_person(told)),
+    )
+    for by, group in parts:
+        for each in group:
+            times = (time_s for leg in Leg for time_s in each.spread(leg) or ("", ""))
+            of = f"'{each.of}" if each.of.startswith(FORMULA) else each.of
+            yield by, of, each.calls, each.answered, each.missed, *times

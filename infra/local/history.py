@@ -6,8 +6,9 @@ Rows are only ever added, until they are as old as they may get; and a person's 
 import logging
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ log = logging.getLogger(__name__)
 
 MOST: Final = 10_000
 NEWS: Final = 50
-LAST_N: Final = 2**53  # what is greater does not fit into the database
+BEYOND: Final = 2**53  # no row has such a number
 A_DAY_MS: Final = 86_400_000
 PRUNED_AT_ONCE: Final = 500  # so few that a press in between does not wait
 SCHEMA: Final = (
@@ -43,6 +44,7 @@ SCHEMA: Final = (
     "CREATE TABLE IF NOT EXISTS readers (reader TEXT PRIMARY KEY, reached INTEGER NOT NULL) STRICT",
 )
 TABLES: Final = ("history", "deliveries")
+LATER: Final = {"key": "TEXT NOT NULL DEFAULT ''", "pressed": "INTEGER NOT NULL DEFAULT 0"}
 # A number is not given again when all rows are as old as they may get: a reader that was further would miss the new ones.
 LAST: Final = (
     "SELECT MAX(COALESCE((SELECT MAX(n) FROM history), 0), COALESCE((SELECT MAX(reached) FROM readers), 0))"
@@ -53,20 +55,26 @@ LAST: Final = (
 class Wanted:
     """Which rows: those after ``since`` and up to ``until`` (ms since 1970; 0 for no end), of one thing, of one booth's
     calls; "" for all.
+
+    Attributes:
+        before: only the rows with lower numbers than these: of transitions, and of deliveries.
     """
 
     since: int = 0
     until: int = 0
     thing: str = ""
     booth: str = ""
+    before: tuple[int, int] = (BEYOND, BEYOND)
 
 
 def prepare(db: sqlite3.Connection, now: int) -> None:
     """Make the tables, or bring those of an older version up to date."""
     for statement in SCHEMA:
         db.execute(statement)
-    if "key" not in {column[1] for column in db.execute("PRAGMA table_info(history)")}:
-        db.execute("ALTER TABLE history ADD COLUMN key TEXT NOT NULL DEFAULT ''")
+    known = {column[1] for column in db.execute("PRAGMA table_info(history)")}
+    for column, kind in LATER.items():
+        if column not in known:
+            db.execute(f"ALTER TABLE history ADD COLUMN {column} {kind}")
     db.execute("INSERT INTO records SELECT ? WHERE NOT EXISTS (SELECT 1 FROM records)", (now,))
 
 
@@ -75,7 +83,8 @@ def remember(
 ) -> None:
     """Write down what a change of a staff shadow asks of a person; other things and our book-keeping are no history.
 
-    ``key`` is that of the event that made it (see ``seen``); "" if there was none.
+    ``key`` is that of the event that made it (see ``seen``); "" if there was none. ``pressed`` is when the visitor did
+    first, in ms since 1970: a call may wait for somebody who is busy, or move on to another person.
     """
     if not thing.startswith("staff-"):
         return
@@ -89,8 +98,8 @@ def remember(
     key = after.seen[-1] if after.seen[-1:] != before.seen[-1:] else ""
     row = (now, thing, after.name, asked.state, asked.why, asked.since, call.id, call.booth, call.click)
     db.execute(
-        "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (last(db) + 1, *row, call.count, call.end, call.to, call.note, key),
+        "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (last(db) + 1, *row, call.count, call.end, call.to, call.note, key, call.at),
     )
 
 
@@ -122,9 +131,10 @@ def rows(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:
     """The last transitions, oldest first, at most ``MOST``."""
     return _found(
         db,
-        "SELECT * FROM history WHERE at > :since AND (:until = 0 OR at <= :until) AND (:thing = '' OR thing = :thing) "
+        "SELECT * FROM history WHERE n < :before AND at > :since AND (:until = 0 OR at <= :until) AND (:thing = '' OR thing = :thing) "
         "AND (:booth = '' OR booth = :booth) ORDER BY n DESC LIMIT :most",
         wanted,
+        wanted.before[0],
     )
 
 
@@ -132,10 +142,11 @@ def deliveries(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:
     """The last attempts, oldest first, at most ``MOST``."""
     return _found(
         db,
-        "SELECT * FROM deliveries WHERE at > :since AND (:until = 0 OR at <= :until) AND (:thing = '' OR thing = :thing) "
+        "SELECT * FROM deliveries WHERE n < :before AND at > :since AND (:until = 0 OR at <= :until) AND (:thing = '' OR thing = :thing) "
         "AND (:booth = '' OR call IN (SELECT call FROM history WHERE booth = :booth)) "
         "ORDER BY n DESC LIMIT :most",
         wanted,
+        wanted.before[1],
     )
 
 
@@ -160,8 +171,7 @@ def reached(db: sqlite3.Connection, reader: str, n: int) -> None:
 def after(db: sqlite3.Connection, n: int) -> JsonObject | None:
     """The first transition after that number; None if there is none yet."""
     found = db.execute("SELECT * FROM history WHERE n > ? ORDER BY n LIMIT 1", (n,))
-    names = [column[0] for column in found.description]
-    return next((dict(zip(names, row, strict=True)) for row in found.fetchall()), None)
+    return next(iter(list(_named(found))), None)
 
 
 def records(db: sqlite3.Connection, wanted: Wanted) -> JsonObject:
@@ -170,14 +180,47 @@ def records(db: sqlite3.Connection, wanted: Wanted) -> JsonObject:
     return {**found, "complete": all(len(each) < MOST for each in found.values())}
 
 
+@contextmanager
+def at_one_moment(db: sqlite3.Connection) -> Iterator[None]:
+    """Whatever is read within is as it was at one moment, though others write."""
+    db.execute("BEGIN")
+    try:
+        yield
+    finally:
+        db.execute("COMMIT")
+
+
+def further(
+    db: sqlite3.Connection, reached: tuple[int, int]
+) -> tuple[Iterator[JsonObject], Iterator[JsonObject]]:
+    """All transitions and all attempts with higher numbers than these, oldest first."""
+    rows, attempts = (
+        _named(db.execute(f"SELECT * FROM {table} WHERE n > ? ORDER BY n", (n,)))  # noqa: S608 - our own two names
+        for table, n in zip(TABLES, reached, strict=True)
+    )
+    return rows, attempts
+
+
+def of_a_day(db: sqlite3.Connection) -> tuple[int, int]:
+    """The numbers of the transition and the attempt after which the last day on record begins; 0 for none."""
+    newest = db.execute("SELECT at FROM history ORDER BY n DESC LIMIT 1").fetchone()
+    if newest is None:
+        return 0, 0
+    found = (
+        db.execute(f"SELECT n FROM {table} WHERE at < ? ORDER BY n DESC LIMIT 1", (newest[0] - A_DAY_MS,))  # noqa: S608
+        for table in TABLES
+    )
+    rows, attempts = ((each.fetchone() or (0,))[0] for each in found)
+    return int(rows), int(attempts)
+
+
 def news(db: sqlite3.Connection, row: int, delivery: int) -> JsonObject:
     """``{"rows", "deliveries"}`` with greater numbers than these, oldest first; the last ``NEWS`` of each."""
     found = {}
-    for name, table, after_n in (("rows", "history", row), ("deliveries", "deliveries", delivery)):
+    for name, table, n in (("rows", "history", row), ("deliveries", "deliveries", delivery)):
         query = f"SELECT * FROM {table} WHERE n > ? ORDER BY n DESC LIMIT ?"  # noqa: S608 - our own two names
-        listed = db.execute(query, (max(-1, min(after_n, LAST_N)), NEWS))
-        names = [column[0] for column in listed.description]
-        found[name] = [dict(zip(names, each, strict=True)) for each in reversed(listed.fetchall())]
+        listed = db.execute(query, (max(-1, min(n, BEYOND)), NEWS))
+        found[name] = list(_named(listed))[::-1]
     return found
 
 
@@ -247,17 +290,21 @@ class Retention:
                 pass
 
 
-def _found(db: sqlite3.Connection, query: str, wanted: Wanted) -> list[JsonObject]:
+def _found(db: sqlite3.Connection, query: str, wanted: Wanted, before: int) -> list[JsonObject]:
     given: dict[str, Any] = {
+        "before": before,
         "since": wanted.since,
         "until": wanted.until,
         "thing": wanted.thing,
         "booth": wanted.booth,
         "most": MOST,
     }
-    found = db.execute(query, given)
+    return list(_named(db.execute(query, given)))[::-1]
+
+
+def _named(found: sqlite3.Cursor) -> Iterator[JsonObject]:
     names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in reversed(found.fetchall())]
+    return (dict(zip(names, row, strict=True)) for row in found)
 
 
 def _staff(state: JsonObject) -> Staff:

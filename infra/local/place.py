@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,9 +27,10 @@ from infra.local.demo import furnish
 from infra.local.follower import Follower
 from infra.local.gateway import Client, Message, Tls
 from infra.local.health import Health
-from infra.local.history import Retention
+from infra.local.history import Retention, Wanted
 from infra.local.http import HttpServer, bind
 from infra.local.limits import Pace
+from infra.local.metrics import Tally
 from infra.local.roster import Announcer
 from infra.local.service import LocalShadows
 from infra.local.signs import PERIOD_S, Kiosks, Signs
@@ -312,10 +313,11 @@ class LocalPlace:
             admin_token=self.tokens.admin,
             ready=lambda: self.is_ready,
             counts=self.counts,
+            tally=Tally(self.store.reader),
             health=self.health,
             signs=self.vital_signs,
             unknown_buttons=self.unknown.list,
-            history=lambda wanted: self.store.run(lambda db: history.records(db, wanted)),
+            history=self.records,
             news=lambda row, delivery: self.store.run(lambda db: history.news(db, row, delivery)),
             look=self.look,
             id_by_email=partial(checks.id_by_email, self.settings),
@@ -375,6 +377,11 @@ class LocalPlace:
         """At everything that ``staffcall doctor`` looks at, from here."""
         roster = checks.Roster.of(self.place)
         return check.of_place(said, roster, self.settings, self.folder, post=False)
+
+    def records(self, wanted: Wanted) -> dict[str, Any]:
+        """What is on record; a press does not wait for who reads it."""
+        with closing(self.store.reader()) as db, history.at_one_moment(db):
+            return history.records(db, wanted)
 
     def counts(self) -> dict[str, float]:
         """Numbers for ``/metrics``."""

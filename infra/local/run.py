@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from infra.local.backup import BackupError, finish
 from infra.local.gateway import Tls, TlsError
 from infra.local.gateway.limits import MAX_CLIENTS
 from infra.local.http import bind
@@ -84,6 +85,7 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
     check_broker(settings)
     tls = tls_of(settings)
     folder = settings.data / "demo" if demo else settings.data
+    _finish_restore(folder)
     opened = tokens(replace(settings, data=folder))
     _warn_of_short_ones(settings)
     store = store_in(folder)
@@ -95,6 +97,14 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
     return LocalPlace(settings, opened, store, sockets, stack, tls=tls).start(
         folder, simulated=webhook if demo else ""
     )
+
+
+def _finish_restore(folder: Path) -> None:
+    """Go on with a restore that a death ended; nobody may start on half of it."""
+    try:
+        finish(folder)
+    except BackupError as no:
+        raise SettingsError(f"STAFFCALL_DATA: {no}") from no
 
 
 def _warn_of_short_ones(settings: Settings) -> None:

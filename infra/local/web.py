@@ -13,13 +13,15 @@ from werkzeug.exceptions import HTTPException
 
 from infra.local import admin
 from infra.local.health import Health, public
-from infra.local.history import Wanted
+from infra.local.history import BEYOND, Wanted
 from infra.local.limits import Strangers, TooMany
 from infra.local.login import Entrance, Sessions, wants_page
 from infra.local.login import blueprint as login_blueprint
+from infra.local.metrics import Page, Tally
 from shadows.calls import Place, read
 from shadows.errors import Rejected
 from shadows.finding import Finding
+from shadows.registry import booths
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Web:
         admin_token: opens ``/admin`` and ``/metrics``.
         ready: whether everything is up.
         counts: numbers for ``/metrics``, by name.
+        tally: how calls go, for ``/metrics``.
         health: what is wrong right now.
         signs: how the place is, as only it knows.
         news: what is on record after a transition and an attempt of these numbers.
@@ -57,6 +60,7 @@ class Web:
     admin_token: str = field(repr=False)
     ready: Callable[[], bool]
     counts: Callable[[], dict[str, float]]
+    tally: Tally
     health: Health
     signs: Callable[[], dict[str, Any]]
     unknown_buttons: Callable[[], list[dict[str, Any]]]
@@ -243,6 +247,7 @@ def _admin(web: Web) -> Blueprint:
                 until=min(max(0, asked.get("until", 0, int)), A_FAR_DAY),
                 thing=f"staff-{asked['staff']}" if asked.get("staff") else "",
                 booth=asked.get("booth", ""),
+                before=(_number("rowsBefore"), _number("deliveriesBefore")),
             )
         )
 
@@ -253,14 +258,17 @@ def _admin(web: Web) -> Blueprint:
     @door.get("/metrics")
     def metrics() -> Response:
         states = Counter(each["state"] for each in _everybody(web.place))
-        lines = [f'staffcall_staff{{state="{state}"}} {count}' for state, count in sorted(states.items())]
-        lines += [f"staffcall_{name} {value:g}" for name, value in web.counts().items()]
-        lines += [
-            f'staffcall_trouble{{what="{what}"}} {count}' for what, count in web.health.counts().items()
-        ]
-        return Response("\n".join([*lines, ""]), mimetype="text/plain; version=0.0.4")
+        web.tally.catch_up(booth.id for booth in booths(web.place))
+        numbers = Page(tally=web.tally, states=states, counts=web.counts(), troubles=web.health.counts())
+        text, kind = numbers.text(request.headers.get("Accept", ""))
+        return Response(text, content_type=kind)
 
     return door
+
+
+def _number(name: str) -> int:
+    """The number of a row, which may be asked for; one that no row has, if it is not."""
+    return min(max(0, request.args.get(name, BEYOND, int)), BEYOND)
 
 
 def _everybody(place: Place) -> Iterator[dict[str, Any]]:
