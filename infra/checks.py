@@ -11,10 +11,11 @@ from infra.settings import SHORT, Settings, guessable
 from infra.slack import bot_of, teller_of, way_of
 from shadows import registry
 from shadows.calls import Place
+from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.registry import Booth, Button, Person
-from shadows.routes import flaws, unmentioned
+from shadows.routes import SLACK_ALONE, flaws, unmentioned
 from shadows.trouble import Trouble
 from slack_bridge import check
 from slack_bridge.check import Asker, Member
@@ -41,9 +42,9 @@ class Roster:
         )
 
 
-def of_routes(roster: Roster) -> Iterator[Finding]:
-    """Whether each way from a button to a person leads to somebody, on paper."""
-    found = list(flaws(roster.people, roster.buttons, roster.booths))
+def of_routes(roster: Roster, channels: Channels = SLACK_ALONE) -> Iterator[Finding]:
+    """Whether each way from a button to a person leads to somebody, on paper; ``channels`` are those beside Slack."""
+    found = list(flaws(roster.people, roster.buttons, roster.booths, channels))
     flawed = {flaw.thing for flaw in found}
     things = [
         *(f"staff-{each.id}" for each in roster.people),
@@ -93,7 +94,7 @@ def of_settings(settings: Settings) -> Iterator[Finding]:
 
 def _slack_settings(settings: Settings) -> Iterator[Trouble]:
     way = way_of(settings)
-    if not (way or settings.slack_bot_token):
+    if not (way or settings.slack_bot_token or settings.alerts):
         yield _setting(
             "No Slack is set: nobody is mentioned",
             "Set SLACK_APP_TOKEN, SLACK_BOT_TOKEN and SLACK_CHANNEL; README.md says how to get them.",
@@ -197,8 +198,15 @@ def of_anywhere(roster: Roster, settings: Settings | None, *, post: bool) -> Ite
         settings: how Slack is connected; None if that is not to be looked at.
         post: whether to post one harmless line.
     """
-    yield from of_routes(roster)
+    yield from of_routes(roster, _channels(settings))
     yield from of_buttons(roster.buttons, time.time_ns() // 1_000_000)
     if settings:
         yield from of_settings(settings)
         yield from of_slack(settings, roster.people, post=post)
+
+
+def _channels(settings: Settings | None) -> Channels:
+    """The ways beside Slack; a demo's Slack, and one that nobody may look at, is one, too."""
+    from infra.local.alerts import channels_of  # noqa: PLC0415
+
+    return channels_of(settings) if settings and settings.alerts else Channels()

@@ -54,7 +54,9 @@ class Settings:
         throttle: False switches ``requests``, ``in-flight`` and ``rates`` off, and lets a button press as fast as it can.
         limits_off: those of AWS's limits, by their names in ``LIMITS``, that the local place does not keep.
         mqtt_tls: the folder of that port's certificates and policies; None for no TLS.
-        calling_s, running_s, quiet_s, remind_s: seconds; fractions count.
+        calling_s, running_s, quiet_s, remind_s, alert_s: seconds; fractions count.
+        alerts: by which other ways people are reached, in order: apprise's URLs.
+        public_url: where others find this place, without a final slash; "" for no links.
         webhook_urls, webhook_secret: who is told of each transition, and what that is signed with; both or neither.
         admin_token, button_token: "" if they are to be made; :func:`tokens` has them in the end.
         target: where the subcommands act: ``local`` or ``aws``.
@@ -77,6 +79,9 @@ class Settings:
     running_s: float = 300.0
     quiet_s: float = 20.0
     remind_s: float = 60.0
+    alerts: tuple[str, ...] = field(default=(), repr=False)
+    alert_s: float = 60.0
+    public_url: str = ""
     history_days: int = 400
     lang: str = "ja"
     target: str = "local"
@@ -84,6 +89,7 @@ class Settings:
     button_token: str = field(default="", repr=False)
     webhook_urls: tuple[str, ...] = field(default=(), repr=False)
     webhook_secret: str = field(default="", repr=False)
+    twilio_api_url: str = ""
     slack_webhook_url: str = field(default="", repr=False)
     slack_outgoing_token: str = field(default="", repr=False)
     slack_bot_token: str = field(default="", repr=False)
@@ -224,6 +230,19 @@ def _addresses(value: str) -> tuple[str, ...]:
     return named
 
 
+def _ways(value: str) -> tuple[str, ...]:
+    return tuple(
+        value.split()
+    )  # whoever sends by them says what is wrong: a list of all is as long as a library
+
+
+def _base(value: str) -> str:
+    url = _url("https", "http")(value)
+    if any(mark in url for mark in "?#@"):
+        raise _Wrong("a URL that begins with https:// or http://, without ?, # and @")
+    return url.rstrip("/")
+
+
 def _showable(address: str) -> str:
     """What may be shown of a URL that is wrong: not its path, its query, or who logs in."""
     scheme, _, rest = address.partition("://")
@@ -283,6 +302,9 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "STAFFCALL_RUNNING_SECONDS": ("running_s", _seconds("more than 0"), False),
     "STAFFCALL_QUIET_SECONDS": ("quiet_s", _seconds("0 or more"), False),
     "STAFFCALL_REMIND_SECONDS": ("remind_s", _seconds("0 or more"), False),
+    "STAFFCALL_ALERTS": ("alerts", _ways, True),
+    "STAFFCALL_ALERT_SECONDS": ("alert_s", _seconds("more than 0"), False),
+    "STAFFCALL_PUBLIC_URL": ("public_url", _base, False),
     "STAFFCALL_HISTORY_DAYS": ("history_days", _days, False),
     "STAFFCALL_LANG": ("lang", _one_of("ja", "en"), False),
     "STAFFCALL_TARGET": ("target", _one_of("local", "aws"), False),
@@ -297,6 +319,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "SLACK_SIGNING_SECRET": ("slack_signing_secret", str, True),
     "SLACK_CHANNEL": ("slack_channel", str, False),
     "SLACK_API_URL": ("slack_api_url", _slack_api, False),
+    "TWILIO_API_URL": ("twilio_api_url", _base, False),
     "SORACOM_BEAM_KEY": ("soracom_beam_key", str, True),
 }
 
@@ -313,10 +336,11 @@ def guessable(settings: Settings) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What opens ``/admin`` and the button doors."""
+    """What opens ``/admin`` and the button doors, and what the links of alerts are signed with."""
 
     admin: str = field(repr=False)
     button: str = field(repr=False)
+    link: str = field(default="", repr=False)
 
 
 def tokens(settings: Settings) -> Tokens:
@@ -325,10 +349,10 @@ def tokens(settings: Settings) -> Tokens:
     Raises:
         SettingsError: the data folder cannot be read or written.
     """
-    if settings.admin_token and settings.button_token:
+    if settings.admin_token and settings.button_token and not settings.public_url:
         return _chosen(settings, {})
     kept = _kept(settings.data)
-    made = {name: kept.get(name) or secrets.token_urlsafe(24) for name in ("admin", "button")}
+    made = {name: kept.get(name) or secrets.token_urlsafe(24) for name in ("admin", "button", "link")}
     if made != kept:
         _keep(settings.data, made)
     return _chosen(settings, made)
@@ -354,6 +378,7 @@ def _chosen(settings: Settings, kept: Mapping[str, str]) -> Tokens:
     return Tokens(
         admin=settings.admin_token or kept.get("admin", ""),
         button=settings.button_token or kept.get("button", ""),
+        link=kept.get("link", ""),
     )
 
 
@@ -361,7 +386,8 @@ def _kept(folder: Path) -> dict[str, str]:
     file = folder / TOKENS_FILE
     try:
         read = json.loads(file.read_text("utf-8"))
-        return {name: str(read[name]) for name in ("admin", "button")}
+        earlier = {"link": ""}  # there was none once
+        return {name: str((earlier | read)[name]) for name in ("admin", "button", "link")}
     except FileNotFoundError:
         return {}
     except OSError as error:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final, Self, TypeVar
 
+from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadows, Things
 from shadows.staff import (
@@ -57,6 +58,7 @@ class Place:
     Attributes:
         clock: milliseconds since 1970.
         wake: told of a person whose event came again: if Slack has not heard of it yet, now is a time to try.
+        channels: by which other ways people are reached.
     """
 
     shadows: Shadows
@@ -64,6 +66,7 @@ class Place:
     clock: Callable[[], int]
     timing: Timing = field(default_factory=Timing)
     wake: Callable[[str], None] = field(default=lambda _thing: None)
+    channels: Channels = field(default_factory=Channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

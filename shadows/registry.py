@@ -41,6 +41,8 @@ _NAME_ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
 _BUTTON_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _SLACK_ID: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
 _PHONE: Final = re.compile(r"[0-9]{3,15}")
+_MAIL: Final = re.compile(r"(?=.{3,254}\Z)[A-Za-z0-9._-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+_LINE: Final = re.compile(r"U[0-9a-f]{32}")
 _UNPRINTABLE: Final = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line breaks
 _TURNS: Final = (
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they turn round what stands behind them
@@ -63,6 +65,7 @@ class NewStaff:
         name, role: as people read them; public.
         slack: Slack user id; "" for none.
         phone: digits with the country code; "" for none.
+        mail, line: e-mail address, and user id at LINE, for alerts; "" for none.
         backup: id of who stands in; "" for nobody.
         booth: id of the booth whose list they join.
 
@@ -77,6 +80,8 @@ class NewStaff:
     phone: str = field(default="", repr=False)
     backup: str = ""
     booth: str = "main"
+    mail: str = field(default="", repr=False)
+    line: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         _name_id("id", self.id)
@@ -91,6 +96,13 @@ class NewStaff:
             raise Rejected(
                 400, "phone: expected 3 to 15 digits with the country code and no +, got another text"
             )
+        if self.mail and not _MAIL.fullmatch(self.mail):
+            raise Rejected(
+                400,
+                "mail: expected an address of A-Z a-z 0-9 . _ - and one @ (AWS keeps no +), got another text",
+            )
+        if self.line and not _LINE.fullmatch(self.line):
+            raise Rejected(400, "line: expected a user id of LINE, U and 32 of 0-9 a-f, got another text")
         if self.backup:
             _name_id("backup", self.backup)
         if self.backup == self.id:
@@ -100,8 +112,8 @@ class NewStaff:
     @property
     def thing(self) -> Thing:
         """The entry of the registry."""
-        attributes = {"slackUserId": self.slack, "phone": self.phone, "backup": self.backup}
-        return _thing("staff", self.id, attributes)
+        ways = {"phone": self.phone, "mail": self.mail, "line": self.line}
+        return _thing("staff", self.id, {"slackUserId": self.slack, **ways, "backup": self.backup})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +182,7 @@ class Person:
     """Somebody who is registered.
 
     Attributes:
-        slack, phone, backup: private; "" where there is none.
+        slack, phone, mail, line, backup: private; "" where there is none.
         booths: ids of the booths that list them.
         staff: what their shadow says; None if ``staff add`` stopped half-way.
     """
@@ -181,6 +193,14 @@ class Person:
     backup: str
     booths: tuple[str, ...]
     staff: Staff | None
+    mail: str = field(default="", repr=False)
+    line: str = field(default="", repr=False)
+
+    @property
+    def private(self) -> Mapping[str, str]:
+        """By what they can be reached, by the names of their attributes."""
+        known = {"slackUserId": self.slack, "phone": self.phone, "mail": self.mail, "line": self.line}
+        return {name: value for name, value in known.items() if value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -542,6 +562,8 @@ def _person(place: Place, thing: Thing, places: list[Booth]) -> Person:
         backup=thing.attributes.get("backup", ""),
         booths=tuple(booth.id for booth in places if id in booth.staff),
         staff=Staff.read(shadow) if shadow else None,
+        mail=thing.attributes.get("mail", ""),
+        line=thing.attributes.get("line", ""),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Final, Self
 
+from shadows import alerts
 from shadows.calls import OPEN, Heard, Place, attributes, read, record, rewrite, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
@@ -27,6 +28,7 @@ from shadows.staff import (
 EXPIRES_AFTER_MS: Final = 600_000
 A_YEAR_S: Final = 31_536_000  # longer is a slip, and more than an alarm can hold
 _FIELD: Final = {StaffState.CALLING: "callingSeconds", StaffState.RUNNING: "runningSeconds"}
+_ALERT_FIELD: Final = "alertSeconds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +80,25 @@ def _due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] | None
         return min((each for each in both if each), default=None)
     calling, since = staff.state is StaffState.CALLING, staff.asked.since
     usual = place.timing.calling_s if calling else place.timing.running_s
-    ends = since + int(1000 * (_booth_seconds(place, staff) or usual))
+    ends = since + int(1000 * (_booth_seconds(place, staff, _FIELD[staff.state]) or usual))
     if not calling and staff.call.promised:  # they are expected, and a shadow is anybody's text
         ends = max(ends, min(staff.call.promised, since + LONGEST_MS) + LATE_MS)
     reminds = since + int(1000 * place.timing.remind_s)
-    if calling and not staff.call.reminded and since < reminds < ends and place.clock() < ends:
-        return reminds, CallEvent.REMIND
+    if calling and place.clock() < ends:
+        before = [(reminds, CallEvent.REMIND)] if not staff.call.reminded and since < reminds < ends else []
+        if (alert := _alert_due(place, thing, staff)) is not None and alert < ends:
+            before.append((alert, CallEvent.ALERT))
+        if before:
+            return min(before)
     return ends, CallEvent.MISSED if calling else CallEvent.ENDED
+
+
+def _alert_due(place: Place, thing: str, staff: Staff) -> int | None:
+    """When who is called is to be reached by the next other way."""
+    if not place.channels.each:  # nothing needs to be read for that
+        return None
+    after_s = _booth_seconds(place, staff, _ALERT_FIELD) or place.channels.after_s
+    return alerts.due(place, thing, staff, after_s)
 
 
 def _comes_back(staff: Staff) -> tuple[int, CallEvent] | None:
@@ -103,9 +117,9 @@ def _shout_due(place: Place, thing: str, staff: Staff) -> tuple[int, CallEvent] 
     return heard.at + answer_ms, CallEvent.REMIND
 
 
-def _booth_seconds(place: Place, staff: Staff) -> float | None:
+def _booth_seconds(place: Place, staff: Staff, name: str) -> float | None:
     try:
-        said = place.shadows.get(f"booth-{staff.call.booth}").reported.get(_FIELD[staff.state])
+        said = place.shadows.get(f"booth-{staff.call.booth}").reported.get(name)
     except Rejected:  # no such booth, or a name that cannot be one: the usual time holds
         return None
     usable = isinstance(said, int | float) and not isinstance(said, bool) and 0 < said <= A_YEAR_S
@@ -135,12 +149,15 @@ def _on_time(place: Place, thing: str, staff: Staff) -> Staff:
     due = _due(place, thing, staff)
     if due is None or (late := place.clock() - due[0]) < 0:
         return staff
-    kind = due[1]
+    kind, about = due[1], (staff.call.id, staff.asked.since)
+    if kind is CallEvent.ALERT:
+        alerts.ask(place, thing, about, alerts.asked_for(staff) + 1)
+        return read(place, thing)
     if (
         staff.state in BUSY and kind is not CallEvent.REMIND and late > EXPIRES_AFTER_MS
     ):  # nobody waits any more
         kind = CallEvent.EXPIRED
-    record(place, thing, Event(kind=kind, about=(staff.call.id, staff.asked.since)))
+    record(place, thing, Event(kind=kind, about=about))
     return read(place, thing)
 
 

@@ -1,27 +1,39 @@
 """Whether a press reaches somebody: each way from a button to a person who can be mentioned, on paper."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
+from shadows.channels import Channels
 from shadows.duty import ON_DUTY
 from shadows.registry import Booth, Button, Person
 from shadows.staff import StaffState
 from shadows.trouble import Trouble
 
+SLACK_ALONE: Final = Channels()
 
-def flaws(people: Iterable[Person], buttons: Iterable[Button], booths: Iterable[Booth]) -> Iterator[Trouble]:
-    """What keeps a press from reaching somebody, person by person, then button by button and booth by booth."""
+
+def flaws(
+    people: Iterable[Person],
+    buttons: Iterable[Button],
+    booths: Iterable[Booth],
+    channels: Channels = SLACK_ALONE,
+) -> Iterator[Trouble]:
+    """What keeps a press from reaching somebody, person by person, then button by button and booth by booth.
+
+    ``channels``: the other ways by which people are reached.
+    """
     known = {person.id: person for person in people}
     places = {booth.id for booth in booths}
     for person in known.values():
-        yield from _of_person(person, known)
+        yield from _of_person(person, known, channels)
     for button in buttons:
         yield from _of_button(button, known, places)
 
 
-def unmentioned(people: Iterable[Person]) -> Iterator[Trouble]:
-    """Who cannot be mentioned, for want of a Slack id."""
+def unmentioned(people: Iterable[Person], channels: Channels = SLACK_ALONE) -> Iterator[Trouble]:
+    """Who cannot be mentioned, for want of a Slack id, nor reached by another way."""
     for person in people:
-        if not person.slack:
+        if not _is_reached(person, channels):
             yield _route(
                 f"staff-{person.id}",
                 f"{person.id} has no Slack id: a call is posted, and mentions nobody.",
@@ -29,7 +41,7 @@ def unmentioned(people: Iterable[Person]) -> Iterator[Trouble]:
             )
 
 
-def _of_person(person: Person, known: Mapping[str, Person]) -> Iterator[Trouble]:
+def _of_person(person: Person, known: Mapping[str, Person], channels: Channels) -> Iterator[Trouble]:
     thing = f"staff-{person.id}"
     if person.staff is None:
         yield _route(
@@ -37,14 +49,14 @@ def _of_person(person: Person, known: Mapping[str, Person]) -> Iterator[Trouble]
             f"{person.id} was added only half-way.",
             f"Run the same `staffcall staff add {person.id} …` again.",
         )
-    yield from unmentioned([person])
+    yield from unmentioned([person], channels)
     if person.backup and person.backup not in known:
         yield _route(
             thing,
             f"{person.id} names {person.backup} as backup, and there is no such staff.",
             f"Run `staffcall staff add {person.backup} …`.",
         )
-    if _is_away(person) and not any(map(_can_come, _backups(person, known))):
+    if _is_away(person) and not any(_can_come(other, channels) for other in _backups(person, known)):
         yield _route(
             thing,
             f"{person.id} is away, and no backup can take the calls: the whole channel is asked.",
@@ -89,5 +101,10 @@ def _is_away(person: Person) -> bool:
     return person.staff is not None and person.staff.state is StaffState.AWAY
 
 
-def _can_come(person: Person) -> bool:
-    return bool(person.slack) and person.staff is not None and not _is_away(person)
+def _can_come(person: Person, channels: Channels) -> bool:
+    return _is_reached(person, channels) and person.staff is not None and not _is_away(person)
+
+
+def _is_reached(person: Person, channels: Channels) -> bool:
+    """Whether a call reaches them: a mention where there is a Slack, or an alert."""
+    return bool(person.slack and channels.slack) or bool(channels.of(person.private))

@@ -1,6 +1,6 @@
 """Staff as a table that a spreadsheet reads and writes: one line for each person at each booth, in the booth's order.
 
-Columns: ``id,name,role,slack,phone,backup,booth``. What is written can be read again, and gives the same booths.
+Columns: ``id,name,role,slack,phone,backup,booth,mail,line``. What is written can be read again, and gives the same booths.
 """
 
 import csv
@@ -11,7 +11,7 @@ from typing import Final
 from shadows.errors import Rejected
 from shadows.registry import Booth, NewStaff, Person
 
-COLUMNS: Final = ("id", "name", "role", "slack", "phone", "backup", "booth")
+COLUMNS: Final = ("id", "name", "role", "slack", "phone", "backup", "booth", "mail", "line")
 
 Line = tuple[int, str, NewStaff | Rejected]
 
@@ -54,7 +54,17 @@ def write(people: Iterable[Person], booths: Iterable[Booth]) -> str:
 
 def _cells(person: Person, booth: str) -> Iterator[str]:
     name, role = (person.staff.name, person.staff.role) if person.staff else ("", "")
-    yield from (person.id, name, role, person.slack, person.phone, person.backup, booth)
+    yield from (
+        person.id,
+        name,
+        role,
+        person.slack,
+        person.phone,
+        person.backup,
+        booth,
+        person.mail,
+        person.line,
+    )
 
 
 def decoded(content: bytes) -> str:

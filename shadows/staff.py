@@ -40,7 +40,7 @@ class CallEvent(StrEnum):
     """What can happen to a person's call; also the ``why`` of the state that it made.
 
     An "ok" of who was called for nothing is one of a volunteer; the state that it makes has the ``why`` of any other.
-    A note, like a reminder, leaves the state and its ``why``.
+    A note, like a reminder or an alert, leaves the state and its ``why``.
     """
 
     PRESS = "press"
@@ -49,6 +49,7 @@ class CallEvent(StrEnum):
     NOTE = "note"
     NO = "no"
     REMIND = "remind"
+    ALERT = "alert"
     MISSED = "missed"
     ENDED = "ended"
     DONE = "done"
@@ -343,6 +344,7 @@ class Staff:
         past: how the call before this one ended, if that was not reported when this one came; its message in Slack is
             still to say so.
         until: when who is away comes back by itself, ms since 1970; 0 if only they say so.
+        alert, alerted: up to which other way they are to be reached, and were (:mod:`shadows.alerts`); "" for none.
         version: of the shadow; a write names it.
     """
 
@@ -356,6 +358,8 @@ class Staff:
     waiting: tuple[Call, ...] = ()
     past: Asked | None = None
     until: int = 0
+    alert: str = ""
+    alerted: str = ""
     version: int = 0
 
     @classmethod
@@ -374,6 +378,8 @@ class Staff:
             waiting=tuple(map(Call.read, waiting)) if isinstance(waiting, list) else (),
             past=past_of(_text(reported.get("past"))),
             until=_number(reported.get("until")),
+            alert=_text(desired.get("alert")),
+            alerted=_text(reported.get("alert")),
             version=shadow.version,
         )
 

@@ -144,15 +144,15 @@ class Attempt:
 
     Attributes:
         asked: what was to be told.
-        kind: of the message; None if none was needed.
+        kind: of the message, or of an alert by which way it went; None if none was needed.
         reason: why it failed; "" if it did not.
         took_ms: how long Slack took.
     """
 
     thing: str
     asked: Asked
-    kind: MentionKind | None = None
-    outcome: Delivery = Delivery.REPORTED
+    kind: str | None = None
+    outcome: str = Delivery.REPORTED
     reason: str = ""
     took_ms: int = 0
 
@@ -237,7 +237,7 @@ def untold(place: Place, thing: str, *, alive_since: int = 0, note: Note = unrec
         return Untold(kind=kind, since=since, count=count, failed=_has_failed(staff))
     if staff.untold:
         note(Attempt(thing=thing, asked=staff.asked))
-    _report(place, thing, staff, alive_since=alive_since)
+    report(place, thing, staff, alive_since=alive_since)
     return None
 
 
@@ -275,7 +275,7 @@ def deliver(
     staff, kind = claimed
     with _attempted(place, {thing: staff}, kind, note):
         _say(place, teller, staff, _mention(place, thing, staff, kind))
-    _report(place, thing, staff, told_at=place.clock())
+    report(place, thing, staff, told_at=place.clock())
     return Delivery.TOLD
 
 
@@ -302,7 +302,7 @@ def deliver_expired(
     with _attempted(place, expired, MentionKind.EXPIRED, note):
         teller.tell_expired(len(expired))
     for thing, staff in expired.items():
-        _report(place, thing, staff, told_at=place.clock())
+        report(place, thing, staff, told_at=place.clock())
     return Delivery.TOLD
 
 
@@ -361,7 +361,7 @@ def _release(place: Place, thing: str, claimed: Staff, error: BaseException | No
     rewrite(place, thing, lambda staff: ({"reported": {"telling": left}} if staff.telling else {}, None))
 
 
-def _report(place: Place, thing: str, said: Staff, told_at: int = 0, alive_since: int = 0) -> None:
+def report(place: Place, thing: str, said: Staff, told_at: int = 0, alive_since: int = 0) -> None:
     """Report as told what was asked in ``said``, unless a later snapshot is told already; what came after it stays a delta.
 
     ``told_at`` is when Slack took the words, 0 if none were needed; with it, our claim is over. A refusal, and the

@@ -285,8 +285,8 @@ def test_a_table_goes_out_and_comes_in_with_what_became_of_each_line(shop: Shop)
     table = sent(shop, "GET", "staff.csv")
     assert table.headers["content-type"].startswith("text/csv")
     assert table.headers["content-disposition"] == 'attachment; filename="staff.csv"'
-    assert table.text.startswith("\ufeffid,name,role,slack,phone,backup,booth\r\n")
-    again = done(shop, "POST", "staff.csv", table.text + "Bad,X,,,,,\r\nriku,Riku,,,,,east\r\n")["lines"]
+    assert table.text.startswith("\ufeffid,name,role,slack,phone,backup,booth,mail,line\r\n")
+    again = done(shop, "POST", "staff.csv", table.text + "Bad,X,,,,,,,\r\nriku,Riku,,,,,east,,\r\n")["lines"]
     assert [(each["line"], each["id"], each["done"]) for each in again] == [
         (2, "sora", "there already"),
         (3, "hana", "there already"),
@@ -294,7 +294,7 @@ def test_a_table_goes_out_and_comes_in_with_what_became_of_each_line(shop: Shop)
         (5, "riku", "added"),
     ]
     assert again[2]["problem"].startswith("id: expected")
-    assert "riku,Riku,,,,,east" in sent(shop, "GET", "staff.csv").text
+    assert "riku,Riku,,,,,east,," in sent(shop, "GET", "staff.csv").text
 
 
 # What is shown

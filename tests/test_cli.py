@@ -106,6 +106,25 @@ def test_staff_are_added_listed_shown_and_removed(cli: Cli) -> None:
     assert cells(cli("booth", "list"), "east") == ["east", "東口 East"]
 
 
+def test_what_alerts_need_is_kept_and_shown(cli: Cli) -> None:
+    line = "U" + "0" * 32
+    cli(
+        "staff", "add", "ume", "--name", "Ume", "--phone", "8190", "--mail", "ume@example.com", "--line", line
+    )
+    assert cells(cli("staff", "list"), "ume") == [
+        "ume",
+        "Ume",
+        "idle",
+        "main",
+        "8190",
+        "ume@example.com",
+        line,
+    ]
+    assert cli("staff", "add", "ume", "--name", "Ume", "--phone", "8190").status != 0
+    wrong = cli("staff", "add", "x", "--name", "X", "--mail", "x+y@example.com")
+    assert (wrong.status != 0, "mail: expected" in wrong.err, "x+y" in wrong.err) == (True, True, False)
+
+
 def test_staff_go_away_and_come_back(cli: Cli) -> None:
     cli("staff", "add", "abe", "--name", "Abe")
     assert cli("staff", "away", "abe").out == "staff abe: away\n"
@@ -203,15 +222,27 @@ def test_an_import_can_be_repeated_and_takes_what_excel_saves_in_japan(cli: Cli,
 
 
 def test_what_is_exported_can_be_imported(cli: Cli, folder: Path) -> None:
-    cli("staff", "add", "ex1", "--name", "花, Hana", "--slack", "U0EX1", "--booth", "far")
+    cli(
+        "staff",
+        "add",
+        "ex1",
+        "--name",
+        "花, Hana",
+        "--slack",
+        "U0EX1",
+        "--booth",
+        "far",
+        "--mail",
+        "hana@example.com",
+    )
     cli("staff", "add", "ex2", "--name", "Sora", "--booth", "far")
     assert cli("booth", "order", "far", "ex2").out == "booth far: ex2 ex1\n"
     assert cli("staff", "backup", "ex1", "ex2").out == "staff ex1: ex2 stands in\n"
     lines = cli("staff", "export").out.splitlines()
-    assert lines[0] == "id,name,role,slack,phone,backup,booth"
+    assert lines[0] == "id,name,role,slack,phone,backup,booth,mail,line"
     assert [line for line in lines if line.startswith("ex")] == [
-        "ex2,Sora,,,,,far",
-        'ex1,"花, Hana",,U0EX1,,ex2,far',
+        "ex2,Sora,,,,,far,,",
+        'ex1,"花, Hana",,U0EX1,,ex2,far,hana@example.com,',
     ]
     file = folder / "out.csv"
     assert cli("staff", "export", str(file)).out == ""

@@ -25,6 +25,7 @@ from infra.local import place
 from infra.local.web import app
 from slack_bridge.doors import DOORS
 from tests.fake_slack import FakeSlack, signed
+from tests.fake_twilio import URL
 from tests.shop import ADMIN_TOKEN, BUTTON_TOKEN, OUTGOING_TOKEN, SIGNING_SECRET, Shop
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
@@ -38,6 +39,7 @@ CHECKS = [
     response_headers_conformance,
 ]
 EXAMPLES = 15
+LINKED: dict[str, Any] = {"alerts": (URL,), "public_url": "https://booth.example"}  # else there is no /answer
 
 api = schemathesis.openapi.from_dict(DOCUMENT)
 bounded = settings(
@@ -51,7 +53,7 @@ bounded = settings(
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with FakeSlack() as slack, Shop(tmp_path_factory.mktemp("api") / "data", slack) as shop:
+    with FakeSlack() as slack, Shop(tmp_path_factory.mktemp("api") / "data", slack, **LINKED) as shop:
         yield shop.furnish()
 
 
@@ -164,7 +166,7 @@ def test_every_address_is_written_down_and_every_one_written_down_is_there(
     tmp_path: Path,
 ) -> None:
     with FakeSlack() as slack:
-        flask = rules(Shop(tmp_path / "data", slack))
+        flask = rules(Shop(tmp_path / "data", slack, **LINKED))
     there = {
         (written(rule.rule), method.lower())
         for rule in flask.url_map.iter_rules()

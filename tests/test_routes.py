@@ -1,7 +1,10 @@
 """Whether a press reaches somebody: what is wrong is named, with what mends it; what is right is not."""
 
+from dataclasses import replace
+
 import pytest
 
+from shadows.channels import Channel, Channels
 from shadows.registry import Booth, Button, Person
 from shadows.routes import flaws
 from shadows.staff import Asked, ClickType, Staff, StaffState
@@ -83,3 +86,13 @@ def test_a_button_that_calls_nobody_is_named(of: Button, detail: str) -> None:
     assert trouble.thing == "button-demo"
     assert detail in trouble.detail
     assert "staffcall" in trouble.fix
+
+
+def test_who_is_reached_by_another_way_needs_no_slack() -> None:
+    sms = Channels(each=(Channel(n=0, name="twilio", needs=frozenset({"phone"})),))
+    reached = replace(person("hana", slack=""), phone="819012345678")
+    assert list(flaws([reached], [], [], sms)) == []
+    assert len(list(flaws([replace(reached, phone="")], [], [], sms))) == 1
+    without = replace(sms, slack=False)
+    assert len(list(flaws([person("ken", slack="U0")], [], [], without))) == 1
+    assert list(flaws([reached], [], [], without)) == []

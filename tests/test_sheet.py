@@ -18,7 +18,7 @@ names = names.map(str.strip).filter(lambda name: 1 <= len(name) <= registry.NAME
 
 def registered(shop: Shop) -> tuple[Any, Any]:
     people = [
-        (each.id, each.staff and (each.staff.name, each.staff.role), each.slack, each.phone, each.backup)
+        (each.id, each.staff and (each.staff.name, each.staff.role), each.private, each.backup)
         for each in registry.people(shop.place)
     ]
     return people, [(each.id, each.staff) for each in registry.booths(shop.place)]
@@ -58,7 +58,7 @@ def test_who_is_at_no_booth_is_written_too_and_who_is_half_added_is_not() -> Non
     registry.add_staff(shop.place, NewStaff(id="sora", name="Sora"))
     shop.shadows.update("booth-main", reported={"staff": ["staff-hana", "staff-nobody"]})
     shop.shadows.delete("staff-hana")
-    assert written(shop).splitlines()[1:] == ["sora,Sora,,,,,"]
+    assert written(shop).splitlines()[1:] == ["sora,Sora,,,,,,,"]
 
 
 def test_a_table_is_read_with_its_line_numbers_and_what_is_wrong() -> None:

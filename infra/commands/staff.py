@@ -30,6 +30,8 @@ def staff() -> None:
     "--email", default="", help="In place of --slack: who has this address in Slack. It is not kept."
 )
 @click.option("--phone", default="", help="Digits with the country code, no +.")
+@click.option("--mail", default="", help="E-mail address for alerts; kept, and shown to nobody else.")
+@click.option("--line", default="", help="User id at LINE for alerts, U and 32 digits.")
 @click.option("--backup", default="", help="Id of who is asked next.")
 @click.option("--booth", default="main", show_default=True, help="Made if it is missing.")
 @click.pass_obj
@@ -47,7 +49,7 @@ def add(here: Here, /, id: str, email: str, **fields: str) -> None:
 @click.pass_obj
 def list_(here: Here) -> None:
     """List everybody, with their state and booth."""
-    columns = ("id", "name", "role", "state", "call of", "booth", "backup", "slack", "phone")
+    columns = ("id", "name", "role", "state", "call of", "booth", "backup", "slack", "phone", "mail", "line")
     show(columns, [_row(person) for person in registry.people(here.place)])
 
 
@@ -85,7 +87,7 @@ def erase(here: Here, id: str) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_obj
 def import_(here: Here, file: Path) -> None:
-    """Add everybody of a CSV file: id,name,role,slack,phone,backup,booth.
+    """Add everybody of a CSV file: id,name,role,slack,phone,backup,booth,mail,line.
 
     The header is required, and of the columns id and name. A backup may come in a later line.
     """
@@ -178,11 +180,13 @@ def _row(person: Person) -> tuple[str, ...]:
         person.backup,
         person.slack,
         person.phone,
+        person.mail,
+        person.line,
     )
 
 
 def _facts(person: Person) -> Iterator[tuple[str, str]]:
-    names = ("id", "name", "role", "state", "call of", "booth", "backup", "slack", "phone")
+    names = ("id", "name", "role", "state", "call of", "booth", "backup", "slack", "phone", "mail", "line")
     yield from zip(names, _row(person), strict=True)
     if person.staff is None:
         return

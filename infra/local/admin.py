@@ -172,7 +172,9 @@ def _buttons_and_booths(admin: Blueprint, here: Services) -> None:
 
 
 def _person(person: Person) -> JsonObject:
-    about = {name: getattr(person, name) for name in ("id", "slack", "phone", "backup", "booths")}
+    about = {
+        name: getattr(person, name) for name in ("id", "slack", "phone", "mail", "line", "backup", "booths")
+    }
     if (staff := person.staff) is None:
         return {
             **about,

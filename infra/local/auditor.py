@@ -17,6 +17,7 @@ from infra.local.follower import Follower
 from infra.local.history import A_DAY_MS
 from infra.local.store import Store
 from infra.local.timer import Timers
+from shadows.alerts import ALERT
 from shadows.calls import Place, rewrite
 from shadows.document import delta
 from shadows.errors import Rejected
@@ -270,7 +271,7 @@ class _Evidence:
 
 def _seen(thing: str, shadow: Shadow) -> Seen:
     staff = Staff.read(shadow)
-    left = delta(shadow.desired, shadow.reported)
+    left = delta(shadow.desired, shadow.reported).keys() - {ALERT}
     return Seen(thing=thing, staff=staff, version=shadow.version, stray=bool(left) and not staff.untold)
 
 

@@ -20,6 +20,8 @@ from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import checks, running
 from infra.broker import Broker
 from infra.local import check, clock, history, unknown
+from infra.local.alerter import Alerter
+from infra.local.alerts import channels_of, senders_of
 from infra.local.auditor import Auditor
 from infra.local.clock import Clock, wall_ms
 from infra.local.deliverer import Deliverer
@@ -143,6 +145,7 @@ class LocalPlace:
             things=LocalThings(self.twin.registry),
             clock=self.clock,
             timing=settings.timing,
+            channels=channels_of(settings),
             wake=lambda thing: self.deliverer.wake(thing, again=True),
         )
         self.unknown = UnknownButtons(store)
@@ -157,6 +160,14 @@ class LocalPlace:
         self.health.listen_to("slack", self.deliverer.troubles)
         if self.attached:
             self.health.listen_to("broker", self.attached.troubles)
+        self.senders = senders_of(settings, opened)
+        self.alerter = (
+            Alerter(self.place, self.senders, history.noting(store, wall_ms), self.signs.alive)
+            if self.senders
+            else None
+        )
+        if self.alerter:
+            self.health.listen_to("alert", self.alerter.troubles)
         self.updater = Updater(self.place, self.bot) if self.bot and way_of(settings) == "bot" else None
         self.webhooks = Webhooks(settings.webhook_urls, settings.webhook_secret, store, self.signs.alive)
         self.health.listen_to("webhook", self.webhooks.troubles)
@@ -188,6 +199,10 @@ class LocalPlace:
         """Somebody's shadow has changed: whoever shows that elsewhere looks at it."""
         if self.updater:
             self.updater.wake(thing)
+        if self.alerter:
+            self.alerter.wake(thing)
+            if not self.place.channels.slack:  # the alerter reports what the deliverer cannot
+                self.deliverer.wake(thing)
         self.webhooks.wake()
 
     async def pressed(self, message: Message, _client: Client) -> None:
@@ -254,6 +269,9 @@ class LocalPlace:
         self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator
         if self.updater:
             self._start(self.updater)
+        if self.alerter:
+            self.signs.begin("alerter")
+            self._start(self.alerter)
         self.signs.begin(*self.webhooks.names)
         self._start(self.webhooks)
         self._start(self.watch)
@@ -322,7 +340,12 @@ class LocalPlace:
             look=self.look,
             id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
-            doors=(button_blueprint(self.button_services), slack_blueprint(self.slack_services), *more),
+            doors=(
+                button_blueprint(self.button_services),
+                slack_blueprint(self.slack_services),
+                *self._alert_doors(),
+                *more,
+            ),
         )
         rest = self.twin.rest(self.published)
         self._start(HttpServer(rest, self.sockets["STAFFCALL_AWS_PORT"], name="aws"))
@@ -420,6 +443,23 @@ class LocalPlace:
             signing_secret=self.settings.slack_signing_secret,
             lang=self.settings.lang,
             say=self.say if self.bot else None,
+        )
+
+    def _alert_doors(self) -> Iterator[Blueprint]:
+        """What the links of alerts open, where there are any."""
+        if not (self.senders and self.settings.public_url):
+            return
+        from alert_bridge import doors, flask_doors  # noqa: PLC0415 - what it needs takes a while, and few need it
+
+        yield flask_doors.blueprint(
+            doors.Services(
+                place=self.place,
+                key=self.tokens.link,
+                lang=self.settings.lang,
+                public_url=self.settings.public_url,
+                twilio_tokens=self.senders.tokens(),
+                note=history.noting(self.store, wall_ms),
+            )
         )
 
     def _addresses(self) -> Addresses:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from infra.local.alerts import check_alerts
 from infra.local.backup import BackupError, finish
 from infra.local.gateway import Tls, TlsError
 from infra.local.gateway.limits import MAX_CLIENTS
@@ -84,6 +85,7 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
     """
     check_broker(settings)
     tls = tls_of(settings)
+    check_alerts(settings)
     folder = settings.data / "demo" if demo else settings.data
     _finish_restore(folder)
     opened = tokens(replace(settings, data=folder))

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 DIST: Final = Path(__file__).resolve().parents[2] / "spa" / "dist"
 HOST_NAME: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
-DOORS: Final = re.compile(r"/(buttons|slack)/")
+DOORS: Final = re.compile(r"/(buttons|slack|answer)/")
 PAGE: Final = "admin.html"
 A_YEAR: Final = 31_536_000
 A_FAR_DAY: Final = 2**53  # ms since 1970; what is later does not fit into the database

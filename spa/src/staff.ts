@@ -74,7 +74,8 @@ export const UNTOLD_MS = 10_000;
 export function person(thing: string, shadow: Shadow): Person {
   const now = shown(shadow);
   const telling = object(now["telling"]);
-  const told = shadow.delta === null;
+  // That somebody is to be reached by an SMS, too, says nothing about Slack.
+  const told = Object.keys(shadow.delta ?? {}).every((key) => key === "alert");
   return {
     thing,
     name: text(now["name"], 80) || thing.replace(/^staff-/, ""),
@@ -85,7 +86,7 @@ export function person(thing: string, shadow: Shadow): Person {
     call: call(now["call"]),
     waiting: list(now["waiting"]).map((each) => call(each).booth),
     told,
-    untoldSince: told ? 0 : whole(shadow.delta["since"]) || shadow.deltaSince,
+    untoldSince: told ? 0 : whole(shadow.delta?.["since"]) || shadow.deltaSince,
     refused: !told && text(telling["failed"], 80) !== "" && whole(telling["since"]) === whole(now["since"]),
     fresh: shadow.fresh,
   };

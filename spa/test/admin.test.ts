@@ -11,7 +11,7 @@ import { ADMIN_WORDS } from "../src/admin/words";
 import { T0 } from "./service";
 
 const person = (id: string, parts: Partial<Person> = {}): Person => ({
-  ...{ id, name: id.toUpperCase(), role: "", slack: "", phone: "", backup: "", booths: ["main"] },
+  ...{ id, name: id.toUpperCase(), role: "", slack: "", phone: "", mail: "", line: "", backup: "", booths: ["main"] },
   ...{ state: "idle", told: true, since: T0, until: 0, call: null },
   ...parts,
 });

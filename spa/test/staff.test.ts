@@ -18,6 +18,15 @@ describe("a person", () => {
     expect(alice.call).toMatchObject({ note: "two minutes", count: 2 });
   });
 
+  it("is told once Slack is, whatever is still to be sent by SMS", () => {
+    const halves = told("Alice", asked("calling"));
+    const sending = { ...halves, desired: { ...asked("calling"), alert: "01JD/1/1" } };
+    expect(read(sending)).toMatchObject({ told: true, untoldSince: 0 });
+    expect(look(read(sending), "main", T0 + 60_000)).toBe("calling");
+    const untold = { ...sending, desired: { ...asked("calling", { since: 5 }), alert: "01JD/1/1" } };
+    expect(read(untold)).toMatchObject({ told: false, untoldSince: 5 });
+  });
+
   it.each<[string, JsonObject]>([
     ["nothing", {}],
     ["wrong types", { state: 7, since: "x", call: [], name: {}, waiting: "no", role: null, why: [] }],

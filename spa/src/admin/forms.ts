@@ -8,7 +8,16 @@ export interface Option {
 }
 
 /** Somebody new, at the same booth as the last one. */
-export const newcomer = (booth = "main") => ({ name: "", slack: "", role: "", phone: "", backup: "", booth });
+export const newcomer = (booth = "main") => ({
+  name: "",
+  slack: "",
+  role: "",
+  phone: "",
+  mail: "",
+  line: "",
+  backup: "",
+  booth,
+});
 
 export const newButton = (id = "") => ({ id, staff: "", double: "", long: "", booth: "" });
 

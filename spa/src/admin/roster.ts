@@ -7,6 +7,8 @@ export interface Person {
   readonly role: string;
   readonly slack: string;
   readonly phone: string;
+  readonly mail: string;
+  readonly line: string;
   readonly backup: string;
   readonly booths: readonly string[];
   /** "" for somebody who was only half added. */
