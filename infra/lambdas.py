@@ -54,3 +54,9 @@ def sweep(_event: JsonObject, _context: Any) -> None:
         here.settler.sweep()
     finally:  # calls come first
         here.announce_duty()
+
+
+def webhook(event: JsonObject, _context: Any) -> JsonObject:
+    """A batch of the outbox: transitions that other programs are to be told. What they did not take comes back."""
+    failed = wired().outbox.take(event["Records"])
+    return {"batchItemFailures": [{"itemIdentifier": id} for id in failed]}

@@ -23,7 +23,7 @@ def flaws(
     ``channels``: the other ways by which people are reached.
     """
     known = {person.id: person for person in people}
-    places = {booth.id for booth in booths}
+    places = {booth.id: booth for booth in booths}
     for person in known.values():
         yield from _of_person(person, known, channels)
     for button in buttons:
@@ -64,7 +64,7 @@ def _of_person(person: Person, known: Mapping[str, Person], channels: Channels) 
         )
 
 
-def _of_button(button: Button, known: Mapping[str, Person], places: set[str]) -> Iterator[Trouble]:
+def _of_button(button: Button, known: Mapping[str, Person], places: Mapping[str, Booth]) -> Iterator[Trouble]:
     thing = f"button-{button.id}"
     again = f"Run `staffcall button remove {button.id}`, then `button add` with"
     if not button.calls:
@@ -76,6 +76,12 @@ def _of_button(button: Button, known: Mapping[str, Person], places: set[str]) ->
                 f"Button {button.id} calls {id} at {click}, and there is no such staff.",
                 f"Run `staffcall staff add {id} …`.",
             )
+    if ON_DUTY in button.calls.values() and button.booth in places and not places[button.booth].staff:
+        yield _route(
+            thing,
+            f"Button {button.id} calls who is on duty at {button.booth}, and nobody stands there, should the roster have nobody.",
+            f"Run `staffcall staff add … --booth {button.booth}`.",
+        )
     if button.booth not in places:
         yield _route(
             thing,

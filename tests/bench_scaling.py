@@ -63,8 +63,9 @@ def memory_gb() -> float:
 
 
 def alarms() -> int:
-    """How many CloudWatch alarms the stack has."""
-    return sum(each["Type"] == "AWS::CloudWatch::Alarm" for each in template()["Resources"].values())
+    """How many CloudWatch alarms every stack has."""
+    resources = template()["Resources"].values()
+    return sum(each["Type"] == "AWS::CloudWatch::Alarm" and "Condition" not in each for each in resources)
 
 
 def door_rate() -> float:

@@ -92,11 +92,28 @@ class Cloud:
 
     def queued(self) -> list[dict[str, Any]]:
         """What is in the queue, as the event that brings it; it is gone from there."""
-        url, sqs = os.environ["STACK_QUEUE"], client("sqs")
-        taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        return self._taken(os.environ["STACK_QUEUE"])
+
+    def outbox(self) -> list[dict[str, Any]]:
+        """The same of the outbox."""
+        return self._taken(os.environ["STACK_OUTBOX"])
+
+    def _taken(self, url: str) -> list[dict[str, Any]]:
+        sqs = client("sqs")
+        taken = sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, AttributeNames=["ApproximateReceiveCount"]
+        ).get("Messages", [])
         for each in taken:
             sqs.delete_message(QueueUrl=url, ReceiptHandle=each["ReceiptHandle"])
-        return [{"messageId": each["MessageId"], "body": each["Body"]} for each in taken]
+        return [
+            {
+                "messageId": each["MessageId"],
+                "body": each["Body"],
+                "receiptHandle": each["ReceiptHandle"],
+                "attributes": each["Attributes"],
+            }
+            for each in taken
+        ]
 
     def note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         if self._running:
@@ -129,6 +146,7 @@ def cloud(slack: FakeSlack, **secrets: str) -> Iterator[Cloud]:
 
 def _environment(slack: FakeSlack) -> dict[str, str]:
     queue = client("sqs").create_queue(QueueName="timers")["QueueUrl"]
+    outbox = client("sqs").create_queue(QueueName="outbox")["QueueUrl"]
     client("dynamodb").create_table(
         TableName="unknown",
         BillingMode="PAY_PER_REQUEST",
@@ -144,6 +162,7 @@ def _environment(slack: FakeSlack) -> dict[str, str]:
         "SLACK_API_URL": slack.api_url,
         "STACK_SECRETS": "/staffcall/",
         "STACK_QUEUE": queue,
+        "STACK_OUTBOX": outbox,
         "STACK_UNKNOWN": "unknown",
     }
 

@@ -66,13 +66,19 @@ class Template:
         self.resources: Mapping[str, Any] = source["Resources"]
         held: dict[str, list[str]] = {}
         self.policies: dict[str, Any] = {}
-        for function, properties in self.of_type(FUNCTION).items():
+        for function, properties in self.functions.items():
             for name, statements in self.policies_of(*self.named(properties["Role"], ROLE)).items():
                 held.setdefault(name, []).append(function)
                 self.policies[name] = statements
-        everybody = [*self.of_type(FUNCTION)]
+        everybody = [*self.functions]
         self.holders = {name: [ALL] if who == everybody else who for name, who in held.items()}
         self.policies = dict(sorted(self.policies.items(), key=lambda each: self.holders[each[0]] != [ALL]))
+
+    @property
+    def functions(self) -> dict[str, dict[str, Any]]:
+        """Those on the way of a call, with their properties: they are there without a condition."""
+        found = self.of_type(FUNCTION).items()
+        return {name: each for name, each in found if "Condition" not in self.resources[name]}
 
     def of_type(self, type: str) -> dict[str, dict[str, Any]]:
         """The properties of the resources of a type, by their names."""
@@ -225,6 +231,7 @@ class Drawing:
             *ways,
             *functions(template, ways),
             *state(template),
+            *beside_calls(template),
             *kiosk(template),
             *pages(template),
             *alarms(template),
@@ -259,7 +266,7 @@ class Drawing:
 def doors(template: Template) -> Parts:
     """The ways into each function, and who comes by them from outside."""
     callers: dict[str, list[str]] = {}
-    for function in template.of_type(FUNCTION):
+    for function in template.functions:
         http = [*by_http(template, function)]
         # /buttons/… is where buttons come
         caller = http[0].lines[0].split("/")[1].capitalize() if http else "Devices"
@@ -352,7 +359,7 @@ def waiting_in(template: Template, queue: str) -> Parts:
 
 def functions(template: Template, ways: Iterable[Box | Link]) -> Parts:
     """The functions beside their doors, and the frame around them, which stands for what they all may do."""
-    found, links = template.of_type(FUNCTION), [part for part in ways if isinstance(part, Link)]
+    found, links = template.functions, [part for part in ways if isinstance(part, Link)]
     for name, each in found.items():
         by = [link.source for link in links if link.target == name]
         of = [name, *template.named(each["Role"], ROLE)]
@@ -389,6 +396,27 @@ def following(template: Template) -> Parts:
         for table in template.named(each, TABLE):
             yield Box(table, "state", [forgets(template, table)], [table])
             yield Link(rule, table)
+        for queue in template.named(each, "AWS::SQS::Queue"):
+            yield Link(rule, queue)
+
+
+def beside_calls(template: Template) -> Parts:
+    """The functions that are there on a condition, and the queues that rules fill for them: no call waits for these."""
+    queues = template.of_type("AWS::SQS::Queue")
+    for function, each in template.of_type(FUNCTION).items():
+        if function in template.functions:
+            continue
+        for event in each["Events"].values():
+            (queue,) = template.named(event["Properties"]["Queue"])
+            redrive = queues[queue]["RedrivePolicy"]
+            (dead,) = template.named(redrive)
+            yield Box(queue, "state", ["SQS, from the rules"], [queue], kind="doors")
+            days = queues[dead]["MessageRetentionPeriod"] // 86_400
+            yield Box(dead, "state", [f"SQS: kept {days} days"], [dead], kind="doors")
+            yield Link(queue, dead, label=f"after {redrive['maxReceiveCount']} tries")
+            yield Link(queue, function)
+        of = [function, *template.named(each["Role"], ROLE)]
+        yield Box(function, "state", wrapped(each["Description"], 30), of, kind="functions")
 
 
 def is_table(template: Template, name: str) -> bool:
@@ -507,7 +535,7 @@ def place(boxes: Mapping[str, Box]) -> None:
             box.y = max(y, middle - box.height / 2)
             y = box.bottom + GAP
     inside = [box for box in boxes.values() if box.column == "functions"]
-    reached = [box.middle for box in boxes.values() if box.column == "state"]
+    reached = [box.middle for box in boxes.values() if box.column == "state" and not box.kind]
     frame = boxes[LAMBDA]
     frame.x, frame.width = inside[0].x - MARGIN, inside[0].width + 2 * MARGIN
     frame.y, frame.height = TOP, max(inside[-1].bottom, *reached) + MARGIN - TOP

@@ -1,6 +1,8 @@
 """A small Slack that really listens: incoming webhook, Web API and Socket Mode, with every way to fail on order.
 
-It needs nothing of Staff Call, only the package ``websockets``: copy this file to test another bot.
+It needs nothing of Staff Call, only the package ``websockets``: copy this file to test another bot, in any language:
+``python fake_slack.py`` (here ``python -m tests.fake_slack``) serves it and prints its addresses and tokens, then what is
+posted; a line such as ``U0HANA ok`` is what that person writes in the channel, and the end of the input is the end.
 
     with FakeSlack() as slack:
         # Point your bot at slack.api_url with BOT_TOKEN (Socket Mode: APP_TOKEN), or your webhook at slack.url.
@@ -11,17 +13,25 @@ It needs nothing of Staff Call, only the package ``websockets``: copy this file 
 What was posted is in ``posts``, as it was; what a message says now, after each ``chat.update``, is in ``shown(ts)``, and
 ``press(ts, "ok", by="U0HANA")`` and ``react(ts, "+1", by="U0HANA")`` make the payloads of a press on its button and of a
 reaction to it, which ``send`` brings by Socket Mode and ``signed`` by HTTP. ``delete(ts)`` removes it, as somebody may.
+
+Events come from ``says("U0HANA", "ok")`` and the like: wrap them by ``envelope(...)`` and ``send`` them, ``send_again`` what was
+not acknowledged, and ``go_away()`` as Slack does before it closes a WebSocket; or have ``deliver(url, event, secret)`` post them,
+signed, and up to three times more. ``pace_s = 1.0`` refuses what comes sooner to a channel, with 429 and ``Retry-After``.
 """
 
+import argparse
 import hashlib
 import hmac
 import json
+import math
 import socket
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final, Self
@@ -101,11 +111,14 @@ class FakeSlack:
         asked: the methods of the Web API that were called, in order.
         refuses: how a method of the Web API answers, by its name, instead of what it is asked for.
         ahead_s: by how much its clock is ahead of ours.
+        pace_s: how far apart messages to a channel have to be; 0 for no limit.
+        unacked: envelopes that were sent and not acknowledged yet, by their id.
         posts: what it took, oldest first; as it was posted.
         updates: what ``chat.update`` made of messages, oldest first.
         refused: how many requests to post it did not take.
         acks: envelopes of Socket Mode that were acknowledged.
         connected: how many WebSockets were opened so far.
+        on_post: hears of each message that it took.
     """
 
     def __init__(self) -> None:
@@ -117,12 +130,15 @@ class FakeSlack:
         self.page = 2
         self.asked: list[str] = []
         self.refuses: dict[str, Next] = {}
-        self.ahead_s = 0.0
+        self.ahead_s = self.pace_s = 0.0
+        self.unacked: dict[str, dict[str, Any]] = {}
+        self._posted_at: dict[str, float] = {}
         self.posts: list[Posted] = []
         self.updates: list[Posted] = []
         self.refused = 0
         self.acks: list[dict[str, Any]] = []
         self.connected = 0
+        self.on_post: Callable[[Posted], None] = lambda _post: None
         self._next: deque[Next] = deque()
         self._always: Next | None = None
         self._sockets: list[ServerConnection] = []
@@ -212,9 +228,72 @@ class FakeSlack:
         """Answer every request to post that way, until it is called with nothing."""
         self._always = Next(**how) if how else None
 
+    def says(self, user: str, text: str, *, channel: str = "C0CALLS", **more: Any) -> dict[str, Any]:
+        """What Slack sends when somebody writes in a channel: an ``event_callback``; ``more`` is of the event."""
+        self._ts += 1
+        ts = f"{time.time():.0f}.{self._ts:06}"
+        event = {"type": "message", "channel": channel, "user": user, "text": text, "ts": ts, **more}
+        return {"type": "event_callback", "event_id": f"Ev{self._ts}", "event": event}
+
+    def outgoing(
+        self, user: str, text: str, *, token: str = "outgoing-token", channel: str = "C0CALLS"
+    ) -> dict[str, str]:
+        """The form that a legacy outgoing webhook posts when somebody writes in a channel."""
+        self._ts += 1
+        names = {"team_id": "T0EXPO001", "channel_id": channel, "user_id": user, "user_name": user.lower()}
+        return {"token": token, **names, "timestamp": f"{time.time():.0f}.{self._ts:06}", "text": text}
+
+    def envelope(self, payload: dict[str, Any], type: str = "events_api") -> dict[str, Any]:
+        """A payload as Socket Mode brings it; ``type`` may also be ``interactive`` or ``slash_commands``."""
+        self._ts += 1
+        made = {"envelope_id": f"envelope-{self._ts}", "type": type, "payload": payload}
+        retried = {"retry_attempt": 0, "retry_reason": ""} if type == "events_api" else {}
+        return {**made, "accepts_response_payload": type != "events_api", **retried}
+
     def send(self, envelope: dict[str, Any]) -> None:
         """Send an envelope by the newest WebSocket."""
+        if id := envelope.get("envelope_id"):
+            self.unacked[id] = envelope
         self._sockets[-1].send(json.dumps(envelope))
+
+    def send_again(self, reason: str = "timeout") -> None:
+        """Send once more what was not acknowledged, as Slack does some time later."""
+        for old in list(self.unacked.values()):
+            self.send({**old, "retry_attempt": old.get("retry_attempt", 0) + 1, "retry_reason": reason})
+
+    def go_away(self, reason: str = "refresh_requested") -> None:
+        """Say that the newest WebSocket is about to be closed; ``reason`` may also be ``warning`` or ``link_disabled``."""
+        self.send({"type": "disconnect", "reason": reason, "debug_info": {"host": "applink"}})
+
+    def deliver(
+        self,
+        url: str,
+        event: dict[str, Any],
+        secret: str,
+        *,
+        pauses_s: Sequence[float] = (0.0, 60.0, 300.0),
+        patience_s: float = 3.0,
+    ) -> list[int]:
+        """Post an event, signed, until it is taken with a 2xx: at first, and after each of the pauses.
+
+        The answer is the status of each try; 0 where none came in time. ``X-Slack-No-Retry: 1`` ends it.
+        """
+        body = json.dumps(event).encode()
+        tried: list[int] = []
+        again: dict[str, str] = {}
+        for pause_s in (0.0, *pauses_s):
+            if self._pause(pause_s):
+                break
+            headers = {"Content-Type": "application/json", **signed(body, secret, time.time()), **again}
+            status, answered = _posted(url, body, headers, patience_s)
+            tried.append(status)
+            if 200 <= status < 300 or answered.get("X-Slack-No-Retry") == "1":
+                break
+            again = {
+                "X-Slack-Retry-Num": str(len(tried)),
+                "X-Slack-Retry-Reason": "http_error" if status else "http_timeout",
+            }
+        return tried
 
     def hang_up(self, *, politely: bool = True) -> None:
         """Close every WebSocket: with a close frame, or by the bare TCP connection as a broken proxy does."""
@@ -273,10 +352,21 @@ class FakeSlack:
             if path not in (WEBHOOK, POST_MESSAGE):
                 return self._answer_other(path, body, headers)
             how = self._next.popleft() if self._next else self._always or Next()
+            if how == Next() and (left_s := self._too_soon(path, body, headers)) > 0:
+                how = Next(status=429, retry_after=str(math.ceil(left_s)))
             if how.status != 200 or how.drop or how.body:
                 self.refused += 1
                 return how, self._refusal(path, how).encode()
             return (self._take_webhook if path == WEBHOOK else self._take_message)(how, body, headers)
+
+    def _too_soon(self, path: str, body: bytes, headers: dict[str, str]) -> float:
+        """How long until a channel takes another message, seconds; it takes this one if that is not positive."""
+        channel = "" if path == WEBHOOK else _form(body, headers).get("channel", "")
+        now = time.monotonic()
+        left_s = self._posted_at.get(channel, -math.inf) + self.pace_s - now
+        if left_s <= 0:
+            self._posted_at[channel] = now
+        return left_s
 
     def _refusal(self, path: str, how: Next) -> str:
         word = how.body or {429: "rate_limited", 500: "rollup_error"}.get(how.status, "invalid_payload")
@@ -371,13 +461,14 @@ class FakeSlack:
                 "members": there[begin : begin + self.page],
                 "response_metadata": {"next_cursor": more},
             }
-        return {"error": "channel_not_found" if channel is None else "unknown_method"}
+        return {"error": "channel_not_found" if method == "conversations.members" else "unknown_method"}
 
     def _take(self, post: Posted) -> Posted:
         self._ts += 1
         taken = replace(post, ts=f"1730520900.{self._ts:06}")
         self.posts.append(taken)
         self._messages[taken.ts] = taken
+        self.on_post(taken)
         return taken
 
     def _speak(self, connection: ServerConnection) -> None:
@@ -389,7 +480,9 @@ class FakeSlack:
             self.connected += 1
         try:
             for message in connection:
-                self.acks.append(json.loads(message))
+                ack = json.loads(message)
+                self.acks.append(ack)
+                self.unacked.pop(ack.get("envelope_id"), None)
         except (ConnectionClosed, OSError):
             pass
 
@@ -403,6 +496,19 @@ def signed(body: bytes, secret: str, now_s: float) -> dict[str, str]:
     stamp = str(int(now_s))
     digest = hmac.new(secret.encode(), b"v0:" + stamp.encode() + b":" + body, hashlib.sha256).hexdigest()
     return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": f"v0={digest}"}
+
+
+def _posted(url: str, body: bytes, headers: dict[str, str], patience_s: float) -> tuple[int, dict[str, str]]:
+    """Status and headers of what is answered; 0 if nothing is."""
+    request = urllib.request.Request(url, body, headers)
+    try:
+        with urllib.request.urlopen(request, timeout=patience_s) as answer:
+            return answer.status, dict(answer.headers)
+    except urllib.error.HTTPError as no:
+        with no:
+            return no.code, dict(no.headers)
+    except OSError:
+        return 0, {}
 
 
 def _form(body: bytes, headers: dict[str, str]) -> dict[str, Any]:
@@ -459,3 +565,36 @@ def _handler_of(slack: FakeSlack) -> type[BaseHTTPRequestHandler]:
             """Nothing: a test speaks by failing."""
 
     return Handler
+
+
+def main() -> None:
+    """Serve it until the input ends, show what is posted, and send what is written."""
+    asked = argparse.ArgumentParser(description="A Slack to test a bot against.")
+    asked.add_argument(
+        "--events", default="", metavar="URL", help="where events are posted; else by Socket Mode"
+    )
+    asked.add_argument("--secret", default="signing-secret", help="signs them (default: %(default)s)")
+    asked.add_argument(
+        "--pace", type=float, default=1.0, metavar="S", help="seconds between messages to a channel"
+    )
+    said = asked.parse_args()
+    with FakeSlack() as slack:
+        slack.pace_s = said.pace
+        slack.open_channel("C0CALLS", "U0HANA", "U0SORA")
+        print(f"SLACK_WEBHOOK_URL={slack.url}")
+        print(f"SLACK_API_URL={slack.api_url}")
+        print(f"SLACK_BOT_TOKEN={BOT_TOKEN}\nSLACK_APP_TOKEN={APP_TOKEN}\nSLACK_CHANNEL=C0CALLS", flush=True)
+        slack.on_post = lambda post: print(f"{post.ts} {post.thread or '-'} {post.text}", flush=True)
+        for line in sys.stdin:
+            user, _, text = line.strip().partition(" ")
+            event = slack.says(user, text)
+            if said.events:
+                print(f"events: {slack.deliver(said.events, event, said.secret)}", flush=True)
+            elif slack.connected:
+                slack.send(slack.envelope(event))
+            else:
+                print("nobody is connected by Socket Mode, and there is no --events", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -105,7 +105,13 @@ class Ministack:
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
         parts = [part for page in pages for part in page["StackResourceSummaries"]]
         for part in parts:
-            if part["LogicalResourceId"] in ("ButtonRole", "SlackRole", "TimerRole", "SweepRole"):
+            if part["LogicalResourceId"] in (
+                "ButtonRole",
+                "SlackRole",
+                "TimerRole",
+                "SweepRole",
+                "WebhookRole",
+            ):
                 iam.put_role_policy(
                     RoleName=part["PhysicalResourceId"],
                     PolicyName="bridge",

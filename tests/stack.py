@@ -20,6 +20,7 @@ from infra.aws.tables import history
 from tests.fake_slack import FakeSlack
 from tests.https import Https
 from tests.ministack import REGION, ROOT_KEY, Ministack
+from tests.receiver import SECRET, Receiver
 from tests.shop import (
     BEAM_KEY,
     BUTTON_TOKEN,
@@ -39,12 +40,13 @@ class Stack(Venue):
 
     Attributes:
         outputs: what deploying it said.
+        others: another program, which is told of each transition.
     """
 
     target = "aws"
 
-    def __init__(self, ministack: Ministack, https: Https, slack: FakeSlack) -> None:
-        self.ministack, self.slack = ministack, slack
+    def __init__(self, ministack: Ministack, https: Https, slack: FakeSlack, others: Receiver) -> None:
+        self.ministack, self.slack, self.others = ministack, slack, others
         self.chromium = https.chromium
         wish = Wish(
             stack=NAME,
@@ -60,6 +62,8 @@ class Stack(Venue):
                 "SLACK_SIGNING_SECRET": SIGNING_SECRET,
                 "SORACOM_BEAM_KEY": BEAM_KEY,
                 "STAFFCALL_BUTTON_TOKEN": BUTTON_TOKEN,
+                "STAFFCALL_WEBHOOK_URL": others.url(),
+                "STAFFCALL_WEBHOOK_SECRET": SECRET,
             },
         )
         with patch.dict(os.environ, self.environment):
@@ -109,8 +113,12 @@ class Stack(Venue):
 @contextmanager
 def deployed(folder: Path, slack: FakeSlack) -> Iterator[Stack]:
     """A stack of its own, on a MiniStack of its own; ``folder`` is for what that writes."""
-    with Ministack(folder) as ministack, Https(folder, ministack.port) as https:
-        yield Stack(ministack, https, slack)
+    with (
+        Receiver() as others,
+        Ministack(folder) as ministack,
+        Https(folder, ministack.port) as https,
+    ):
+        yield Stack(ministack, https, slack, others)
 
 
 def presigned(host: str, key: Mapping[str, str]) -> str:

@@ -26,6 +26,7 @@ from shadows.registry import answer
 from shadows.staff import CallEvent
 from tests.fake_slack import FakeSlack
 from tests.ministack import REGION
+from tests.receiver import Got, answers
 from tests.shop import until
 from tests.stack import NAME, Stack, deployed
 from tests.story import Booth
@@ -110,6 +111,28 @@ def test_what_is_no_new_state_is_no_history(stack: Stack, booth: Booth) -> None:
 
 
 # --- the page
+
+
+def test_another_program_is_told_of_each_transition_once_and_again_if_it_was_down(
+    stack: Stack, booth: Booth
+) -> None:
+    def got() -> list[Got]:
+        return [each for each in list(stack.others.got) if each.body["data"]["thing"] == booth.hana.thing]
+
+    def told() -> list[str]:
+        return [each.body["type"] for each in got()]
+
+    booth.until(told, "the newcomer")
+    stack.others.always = answers(503)
+    booth.press()
+    booth.until(lambda: told()[1:] == ["call.press"], "the first try")
+    stack.others.always = answers(204)
+    booth.until(lambda: told()[1:] == ["call.press"] * 2, "the next")
+    _, first, again = got()
+    assert first.id == again.id
+    assert first.is_right
+    assert again.is_right
+    assert first.body == again.body
 
 
 def test_the_page_comes_by_the_distribution_alone_with_strict_headers(stack: Stack) -> None:

@@ -13,6 +13,7 @@ import schemathesis
 import yaml
 from flask import Flask
 from hypothesis import HealthCheck, Phase, settings
+from jsonschema import Draft202012Validator
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -21,12 +22,17 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from infra.aws.outbox import Outbox
 from infra.local import place
 from infra.local.web import app
+from infra.webhook import PUBLIC, post, trial
+from shadows.staff import CallEvent, End
 from slack_bridge.doors import DOORS
 from tests.fake_slack import FakeSlack, signed
 from tests.fake_twilio import URL
-from tests.shop import ADMIN_TOKEN, BUTTON_TOKEN, OUTGOING_TOKEN, SIGNING_SECRET, Shop
+from tests.receiver import SECRET, Got, Receiver
+from tests.shop import ADMIN_TOKEN, BUTTON_TOKEN, OUTGOING_TOKEN, SIGNING_SECRET, Shop, until
+from tests.test_outbox import Sqs, transition
 
 FILE = Path(__file__).resolve().parents[1] / "docs" / "openapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))
@@ -140,6 +146,77 @@ def test_that_is_written_too(shop: Shop, path: str, headers: dict[str, str], sta
     assert str(status) in written["responses"]
 
 
+# What other programs are told
+
+
+def complaints(name: str, message: Got) -> list[str]:
+    """What is wrong with a message, by what is written of it."""
+    written = DOCUMENT["webhooks"][name]["post"]
+    known = {"components": DOCUMENT["components"]}
+    body = written["requestBody"]["content"]["application/json"]["schema"]
+    schemas = [(body, message.body)]
+    for each in written["parameters"]:
+        parameter = DOCUMENT["components"]["parameters"][each["$ref"].rpartition("/")[2]]
+        schemas.append((parameter["schema"], message.headers[parameter["name"]]))
+    return [
+        error.message
+        for schema, value in schemas
+        for error in Draft202012Validator({**schema, **known}).iter_errors(value)
+    ]
+
+
+def test_what_other_programs_are_told_is_what_is_written(tmp_path: Path) -> None:
+    with Receiver() as receiver, FakeSlack() as slack:
+        hook = {"webhook_urls": (receiver.url(),), "webhook_secret": SECRET}
+        with Shop(tmp_path / "data", slack, **hook) as shop:
+            shop.furnish()
+            shop.press(id="1")
+            shop.says("U0HANA", "ok, 5 minutes")
+            shop.press(id="2")
+            shop.says("U0HANA", "done")
+            shop.press(id="3")
+            shop.says("U0HANA", "no")
+            shop.says("U0SORA", "ok")
+            shop.says("U0HANA", "away")
+            shop.says("U0HANA", "back")
+            until(lambda: "away" in receiver.whys and receiver.whys[-1] == "back", "the last change")
+        post(receiver.url(), SECRET, trial())
+    *told, tried = receiver.got
+    assert {each.body["data"]["why"] for each in told} == {
+        "press",
+        "ok",
+        "done",
+        "no",
+        "handover",
+        "away",
+        "back",
+    }
+    assert [complaint for each in told for complaint in complaints("transition", each)] == []
+    assert complaints("trial", tried) == []
+    assert complaints("transition", tried)
+    assert complaints("trial", told[0])
+
+
+def test_so_is_what_they_are_told_on_aws() -> None:
+    sqs: Any = Sqs()
+    with Receiver() as receiver:
+        for count in (1, 2):
+            sqs.put(transition(count))
+        sqs.run(Outbox(sqs, "the-outbox", [receiver.url()], SECRET), times=2)
+    assert len(receiver.got) == 2
+    assert [complaint for each in receiver.got for complaint in complaints("transition", each)] == []
+
+
+def test_every_reason_and_end_is_written() -> None:
+    told = DOCUMENT["components"]["schemas"]["Told"]["properties"]
+    stateless = {CallEvent.VOLUNTEER, CallEvent.NOTE, CallEvent.REMIND, CallEvent.ALERT}
+    whys = set(CallEvent) - stateless  # no state has those
+    assert set(told["data"]["properties"]["why"]["enum"]) == whys
+    assert set(told["type"]["enum"]) == {f"call.{why}" for why in whys}
+    assert set(told["data"]["properties"]["end"]["enum"]) == set(End)
+    assert tuple(told["data"]["required"]) == tuple(told["data"]["properties"]) == PUBLIC
+
+
 # The addresses
 
 
@@ -185,7 +262,7 @@ def test_no_two_answers_are_written_in_two_ways() -> None:
     """Names are unique, so that a client can be made of it; and every reference leads somewhere."""
     names = [
         item[method]["operationId"]
-        for item in DOCUMENT["paths"].values()
+        for item in (*DOCUMENT["paths"].values(), *DOCUMENT["webhooks"].values())
         for method in METHODS
         if method in item
     ]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from shadows.channels import Channel, Channels
+from shadows.duty import ON_DUTY
 from shadows.registry import Booth, Button, Person
 from shadows.routes import flaws
 from shadows.staff import Asked, ClickType, Staff, StaffState
@@ -96,3 +97,13 @@ def test_who_is_reached_by_another_way_needs_no_slack() -> None:
     without = replace(sms, slack=False)
     assert len(list(flaws([person("ken", slack="U0")], [], [], without))) == 1
     assert list(flaws([reached], [], [], without)) == []
+
+
+def test_who_is_on_duty_is_somebody_unless_nobody_stands_at_the_booth() -> None:
+    duty = button(ON_DUTY)
+    manned, empty = (Booth(id="main", title="", staff=staff) for staff in (("hana",), ()))
+    assert list(flaws([person()], [duty], [manned])) == []
+    (flaw,) = flaws([person()], [duty], [empty])
+    assert flaw.thing == "button-demo"
+    assert "nobody stands there" in flaw.detail
+    assert "staff add" in flaw.fix

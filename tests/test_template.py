@@ -24,10 +24,12 @@ from shadows.registry import NewButton, add_button
 from shadows.staff import StaffState
 from tests.cloud import BUTTON_TOKEN, OUTGOING_TOKEN, Cloud, cloud, gateway
 from tests.fake_slack import FakeSlack
+from tests.receiver import SECRET
 from tests.shop import ROOT
+from tests.test_outbox import record
 
 TEMPLATE = ROOT / "infra" / "template.yaml"
-FUNCTIONS = ("button", "slack", "timer", "sweep")
+FUNCTIONS = ("button", "slack", "timer", "sweep", "webhook")
 # What the service does in a function's name, and no code of ours calls.
 BY_LAMBDA = {
     "logs:CreateLogStream",
@@ -120,9 +122,24 @@ def test_every_log_is_kept_for_a_time_and_every_function_has_its_own() -> None:
 
 
 def test_a_message_stays_hidden_for_six_times_as_long_as_the_function_may_take() -> None:
-    assert resource("TimerQueue")["VisibilityTimeout"] >= 6 * resource("TimerFunction")["Timeout"]
-    (mapping,) = of_type("AWS::Lambda::EventSourceMapping").values()
-    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    for queue, function in (("TimerQueue", "TimerFunction"), ("Outbox", "WebhookFunction")):
+        assert resource(queue)["VisibilityTimeout"] >= 6 * resource(function)["Timeout"]
+    mappings = of_type("AWS::Lambda::EventSourceMapping").values()
+    assert len(mappings) == 2
+    for mapping in mappings:
+        assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_without_other_programs_nothing_of_theirs_is_there() -> None:
+    resources = translated()["Resources"]
+    theirs = {name for name, each in resources.items() if each.get("Condition") == "TellsOthers"}
+    told = [name for name in resources if re.match(r"Webhook(Function|Log|Role)|Outbox|Undelivered", name)]
+    assert theirs == set(told)
+    for rule in ("HistoryRule", "NewcomerRule"):
+        to_history, to_others = resource(rule)["TopicRulePayload"]["Actions"]
+        assert list(to_history) == ["DynamoDBv2"]
+        condition, queued, nothing = to_others["Fn::If"]
+        assert (condition, list(queued), nothing) == ("TellsOthers", ["Sqs"], {"Ref": "AWS::NoValue"})
 
 
 def test_every_table_forgets() -> None:
@@ -196,6 +213,8 @@ def calls_of_all_functions(here: Cloud) -> None:
     here.place.shadows.update(ROSTER, reported={"announced": now - 1})
     press("duty")
     here.run("sweep", {})  # Sora is called, and Hana's duty announced
+    here.run("webhook", {"Records": [record({"thing": "staff-hana", "asked": {}})]})
+    here.run("webhook", {"Records": here.outbox()})  # nobody listens there
 
 
 def covers(resource: str, thing: str) -> bool:
@@ -203,7 +222,8 @@ def covers(resource: str, thing: str) -> bool:
 
 
 def test_each_function_may_do_exactly_what_it_does() -> None:
-    with FakeSlack() as slack, cloud(slack) as here:
+    hook = {"STAFFCALL_WEBHOOK_URL": "http://127.0.0.1:9/in", "STAFFCALL_WEBHOOK_SECRET": SECRET}
+    with FakeSlack() as slack, cloud(slack, **hook) as here:
         calls_of_all_functions(here)
     for function in FUNCTIONS:
         granted = {each for each in statements(f"{function.title()}Role") if each[0] not in BY_LAMBDA}

@@ -20,8 +20,9 @@ from infra.local import history, webhooks
 from infra.local.history import erase, last, prepare, prune, remember
 from infra.local.signs import PERIOD_S
 from infra.local.store import Store
-from infra.local.webhooks import NotSent, Webhook, Webhooks, post, signature, trial
+from infra.local.webhooks import Webhook, Webhooks
 from infra.settings import Settings, SettingsError
+from infra.webhook import PUBLIC, NotSent, post, signature, trial
 from tests.certificates import Authority
 from tests.fake_slack import FakeSlack
 from tests.receiver import SECRET, Receiver, answers, drips, drops, hangs
@@ -114,9 +115,7 @@ def test_each_transition_of_a_call_is_sent_signed_and_in_order(
     assert [each.body["type"] for each in hanas] == [
         f"call.{why}" for why in ("back", "press", "ok", "done", "away", "back")
     ]
-    assert [each.body["data"] for each in hanas] == [
-        {name: row[name] for name in webhooks.PUBLIC} for row in rows
-    ]
+    assert [each.body["data"] for each in hanas] == [{name: row[name] for name in PUBLIC} for row in rows]
     running = hanas[2].body
     assert (running["data"]["name"], running["data"]["state"], running["data"]["note"]) == (
         "花 Hana",

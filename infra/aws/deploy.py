@@ -17,6 +17,7 @@ from shadows.errors import Rejected
 
 TEMPLATE: Final = package.ROOT / "infra" / "template.yaml"
 BUTTON_TOKEN: Final = "STAFFCALL_BUTTON_TOKEN"  # noqa: S105 - a name
+OTHERS: Final = "STAFFCALL_WEBHOOK_URL"  # other programs, which are told of each transition
 KINDS: Final = ("staff", "button", "booth")
 REQUESTS_AT_ONCE: Final = 8
 NAMES_AT_ONCE: Final = 100  # alarms that CloudWatch describes, by name, in a request
@@ -83,7 +84,12 @@ def deploy(account: Account, wish: Wish, say: Say) -> Deployed:
     key = f"template/{hashlib.sha256(template).hexdigest()}.yaml"
     url = buckets.put(account, bucket, key, template)
     kept = _keep_secrets(account, wish, say)
-    placed = {"CodeBucket": bucket, "CodeKey": packed.key, "IotEndpoint": account.shadow_host}
+    placed = {
+        "CodeBucket": bucket,
+        "CodeKey": packed.key,
+        "IotEndpoint": account.shadow_host,
+        "TellOthers": "yes" if OTHERS in kept else "no",
+    }
     parameters = {**wish.parameters, **placed}
     made = stack.change(account.client("cloudformation"), wish.stack, url, parameters, say)
     buckets.put_kiosk(account, made.outputs, say)

@@ -12,6 +12,7 @@ from botocore.config import Config
 
 import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
+from infra.aws.outbox import Outbox
 from infra.aws.settling import SWEEPERS, NotedShadows, Queue, Settler
 from infra.aws.tables import UnknownButtons
 from infra.settings import Settings
@@ -52,6 +53,7 @@ class AwsPlace:
 
     Attributes:
         settler: sets the alarms and tells people, once a handler is done.
+        outbox: tells other programs.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -74,6 +76,9 @@ class AwsPlace:
         board = bot if way_of(settings) == "bot" else None
         teller = teller_of(settings, bot)
         self.settler = Settler(place, shadows, queue, teller, board)
+        self.outbox = Outbox(
+            client("sqs"), env.get("STACK_OUTBOX", ""), settings.webhook_urls, settings.webhook_secret
+        )
         self._seen, self._teller, self._lang = seen, teller, settings.lang
         self.button_services = button_doors.Services(
             place=place,

@@ -116,12 +116,16 @@ def _asked(item: dict[str, Any]) -> JsonObject:
 
 
 def _row(item: dict[str, Any]) -> dict[str, Any]:
-    reported = {"name": item.get("name", {}).get("S", "")}
-    staff = Staff.read(Shadow(desired=_asked(item), reported=reported))
+    return row_of(item["thing"]["S"], item.get("name", {}).get("S", ""), _asked(item))
+
+
+def row_of(thing: str, name: str, asked: JsonObject) -> dict[str, Any]:
+    """A transition in the columns of the local history, of what the topic rule makes of it."""
+    staff = Staff.read(Shadow(desired=asked, reported={"name": name}))
     state, call = staff.asked, staff.call
     return {
         "at": state.since,
-        "thing": item["thing"]["S"],
+        "thing": thing,
         "name": staff.name,
         "state": state.state,
         "why": state.why,

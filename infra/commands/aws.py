@@ -33,6 +33,8 @@ SECRETS: Final = (
     "SLACK_BOT_TOKEN",
     "SLACK_SIGNING_SECRET",
     "SORACOM_BEAM_KEY",
+    "STAFFCALL_WEBHOOK_URL",
+    "STAFFCALL_WEBHOOK_SECRET",
 )
 ADDRESSES: Final = {
     "KioskUrl": "Kiosk",

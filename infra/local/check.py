@@ -9,17 +9,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from infra import checks
+from infra import checks, webhook
 from infra.checks import Roster
-from infra.local import webhooks
 from infra.local.service import LocalShadows, ShadowService
 from infra.local.signs import Sign
 from infra.local.store import Store, damage_in
 from infra.local.things import LocalThings, Registry
 from infra.local.watch import FREE_SPACE, LEAST_FREE
-from infra.local.webhooks import NotSent
 from infra.settings import TOKENS_FILE, Settings
 from infra.slack import way_of
+from infra.webhook import NotSent
 from shadows.calls import Place
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.registry import Booth
@@ -209,7 +208,7 @@ def of_webhooks(settings: Settings, *, post: bool) -> Iterator[Finding]:
         post: whether to send each one signed message that is about nothing.
     """
     for url in settings.webhook_urls:
-        host = webhooks.host_of(url)
+        host = webhook.host_of(url)
         yield right("webhook", f"The address at {host} is well formed")
         if not post:
             detail = f"Whether the webhook at {host} can be reached was not looked at"
@@ -218,7 +217,7 @@ def of_webhooks(settings: Settings, *, post: bool) -> Iterator[Finding]:
             )
             continue
         try:
-            webhooks.post(url, settings.webhook_secret, webhooks.trial())
+            webhook.post(url, settings.webhook_secret, webhook.trial())
         except NotSent as no:
             fix = f"See that {host} is reached from here, and answers 2xx."
             detail = f"The webhook at {host} did not take a message ({no})"

@@ -6,7 +6,8 @@ import type { Attempt, Now, Transition } from "../src/admin/roster";
 import { ADMIN_WORDS, type AdminWords } from "../src/admin/words";
 
 const row = (n: number, at: number, end = "") => ({ n, at, thing: "staff-hana", name: "花", end }) as Transition;
-const attempt = (n: number, at: number, outcome: string) => ({ n, at, thing: "staff-hana", outcome }) as Attempt;
+const attempt = (n: number, at: number, outcome: string, kind = "press") =>
+  ({ n, at, thing: "staff-hana", outcome, kind }) as Attempt;
 
 it.each([
   [0, 2, "bca"],
@@ -60,6 +61,11 @@ describe("what happened", () => {
   it("is no news if nothing had to be said", () => {
     expect(entries([], [attempt(1, 1, "reported"), attempt(2, 2, "claimed")]).filter(isNews)).toEqual([]);
     expect(all.every(isNews)).toBe(true);
+  });
+
+  it("says by which way an alert went", () => {
+    const ways = entries([], [attempt(1, 1, "told", "alert sms"), attempt(2, 2, "told")]);
+    expect(ways.map((each) => each.kind === "message" && each.way)).toEqual(["sms", ""]);
   });
 
   it("names people as they were called then", () => {

@@ -96,15 +96,19 @@ export interface Finding extends Trouble {
   readonly verdict: Verdict;
 }
 
-/** Something that happened: to a call, or to a message about it. */
-export type Entry = ({ readonly kind: "call" } & Transition) | ({ readonly kind: "message" } & Omit<Attempt, "kind">);
+/** Something that happened: to a call, or to a message about it, by `way`: that of an alert, "" for Slack. */
+export type Entry =
+  | ({ readonly kind: "call" } & Transition)
+  | ({ readonly kind: "message"; readonly way: string } & Omit<Attempt, "kind">);
 
 /** Both in the order of time; what happened to a call comes before the message about it. */
 export const entries = (rows: readonly Transition[], attempts: readonly Attempt[]): Entry[] =>
   [
     ...rows.map((row): Entry => ({ ...row, kind: "call" })),
-    ...attempts.map((attempt): Entry => ({ ...attempt, kind: "message" })),
+    ...attempts.map((attempt): Entry => ({ ...attempt, kind: "message", way: wayOf(attempt) })),
   ].sort((one, other) => one.at - other.at);
+
+const wayOf = ({ kind }: Attempt) => /^alert (.+)/.exec(kind)?.[1] ?? "";
 
 export const keyOf = (entry: Entry) => `${entry.kind} ${String(entry.n)}`;
 
