@@ -6,11 +6,11 @@ from typing import Final, Protocol
 
 from button_handlers.click import Click
 from shadows.calls import Outcome, Place, read, record
-from shadows.duty import whom
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Thing
 from shadows.staff import ClickType, Event, Key, pressed, step
 from shadows.telling import mention_for
+from shadows.whom import called_together, whom
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,9 @@ def press(
     """
     button = _button(click, door, place, unknown)
     booth = button.attributes.get("booth", "main")
-    event = pressed(booth, click.type, _key(click, door), place.clock())
-    staff = whom(place, bound(button, click.type), booth, event)
+    reference = bound(button, click.type)
+    event = called_together(reference, pressed(booth, click.type, _key(click, door), place.clock()))
+    staff = whom(place, reference, booth, event)
     try:
         if hurries(click.button) and _only_counts(place, f"staff-{staff}", event):
             raise Rejected(429, f"button: {click.button} presses too fast; its call stands")
@@ -71,7 +72,7 @@ def press(
 
 
 def bound(button: Thing, click: ClickType) -> str:
-    """Whom a click calls, an id or ``@duty``; what has no one of its own calls whom a single click calls.
+    """Whom a click calls, an id, ``@duty`` or a group; what has no one of its own calls whom a single click calls.
 
     Raises:
         Rejected: 404, if that is nobody.

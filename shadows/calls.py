@@ -14,16 +14,19 @@ from shadows.staff import (
     BUSY,
     Call,
     CallEvent,
+    ClickType,
     Event,
+    Group,
+    How,
     Key,
     Staff,
     StaffState,
     Taker,
     asked_too,
     changes,
+    gave_way,
     handed_on,
     next_waiting,
-    passed_back,
     passes_on,
     repeats,
     step,
@@ -163,17 +166,18 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
     """
 
     passed: Outcome | None = None
+    waited: Outcome | None = None  # what went first
 
     def decide(staff: Staff) -> tuple[JsonObject, tuple[Outcome, bool]]:
-        nonlocal passed
+        nonlocal passed, waited
         now = place.clock()
         if repeats(staff, event, now):
             return {}, (_taken_before(place, thing, staff, event), False)
         if event.if_free and event.call and not staff.is_free_for(event.call.booth):
             raise Rejected(429, f"{thing}: called by somebody else in this very moment")
-        rest = _without_what_waits(place, thing, staff, event)
+        rest, waited = _without_what_waits(place, thing, staff, event, waited)
         # Who has taken the press has it, also if somebody wrote here in between.
-        taken = passed if event.call and passed else _passed_on(place, thing, rest, event)
+        taken = passed if event.call and passed else _passed_on(place, thing, rest, event, before=passed)
         passed = taken
         after = step(rest, event, now, _taker(place, thing, rest, event, taken))
         outcome = taken if taken and event.call else _outcome(thing, staff, after, event)
@@ -204,7 +208,9 @@ def volunteer(place: Place, thing: str, key: Key, note: str = "", minutes: int =
         if staff.state is StaffState.RUNNING and staff.call.tried:
             _one_goes(place, staff.call.tried[-1], thing, staff)
         return None
-    left = _left(place) if staff.state is StaffState.IDLE else None
+    if goes := somebody_goes(place, thing, staff):
+        return Outcome(thing=goes, before=staff.state, state=staff.state, call=staff.call)
+    left = (_along(place, thing) or _left(place)) if staff.state is StaffState.IDLE else None
     if left is None:
         return None
     owner, call = left
@@ -227,6 +233,40 @@ def _one_goes(place: Place, owner: str, thing: str, staff: Staff) -> str:
         return thing
     record(place, thing, Event(kind=CallEvent.DONE, about=(staff.call.id, staff.asked.since)))
     return goes
+
+
+def somebody_goes(place: Place, thing: str, staff: Staff) -> str:
+    """Who of those who were called along with a person goes already; they give way, which a crash may have prevented.
+
+    The answer is "" if nobody goes.
+    """
+    along = staff.call.along(thing) if staff.state is StaffState.CALLING else ()
+    goes = next((other for other in along if _is_running(place, other, staff.call.id)), "")
+    return goes and _gives_way(place, thing, staff.call.id, goes)
+
+
+def _along(place: Place, thing: str) -> tuple[str, Call] | None:
+    """Of the calls for which this person was called along with another, the last one, and that other."""
+    found = []
+    for other in {each for group in _groups(place) if thing in group.things for each in group.things} - {
+        thing
+    }:
+        with suppress(Rejected):  # removed meanwhile
+            staff = read(place, other)
+            if staff.state is StaffState.CALLING and thing in staff.call.along(other):
+                found.append((staff.asked.since, other, staff.call))
+    _, owner, call = max(found, key=lambda each: each[:2], default=(0, "", None))
+    return (owner, handed_on(call, owner)) if call else None
+
+
+def _groups(place: Place) -> set[Group]:
+    """Whom the buttons call that call several at once."""
+    found = {
+        Group.read(button.attributes.get(click.lower(), ""))
+        for button in place.things.list(type="button")
+        for click in ClickType
+    }
+    return {group for group in found if group and group.how is How.ALL}
 
 
 def _is_running(place: Place, thing: str, call: str) -> bool:
@@ -278,8 +318,12 @@ def _gives_way(place: Place, owner: str, call: str, thing: str) -> str:
     """Write down with who was asked last that ``thing`` goes, unless somebody does already; the answer is who goes."""
 
     def decide(staff: Staff) -> tuple[JsonObject, str]:
-        if staff.call.id != call or not staff.nobody_left:
-            return {}, staff.call.to if staff.call.id == call and staff.call.to else thing
+        if staff.call.id != call:
+            return {}, thing
+        if staff.state is StaffState.CALLING:
+            return changes(staff, gave_way(staff, thing, CallEvent.HANDOVER, place.clock())), thing
+        if not staff.nobody_left:
+            return {}, owner if staff.state is StaffState.RUNNING else staff.call.to or thing
         after = replace(staff, asked=replace(staff.asked, call=replace(staff.call, to=thing)))
         return changes(staff, after), thing
 
@@ -317,18 +361,21 @@ def _taker(place: Place, thing: str, rest: Staff, event: Event, taken: Outcome |
     return Taker(thing=taken.thing, giver=thing, seen=seen)
 
 
-def _without_what_waits(place: Place, thing: str, staff: Staff, event: Event) -> Staff:
+def _without_what_waits(
+    place: Place, thing: str, staff: Staff, event: Event, before: Outcome | None
+) -> tuple[Staff, Outcome | None]:
     """The same person; what waits for them of the booth that calls again goes first, to who can take it.
 
-    Each goes by a key of its own: after a crash it is known what of it went.
+    It goes by a key of its own: after a crash it is known whether it went.
     """
     waits = event.call and staff.call_of(event.call.booth)
     if not (event.call and waits) or staff.state is StaffState.IDLE or waits not in staff.waiting:
-        return staff
+        return staff, before
     rest = replace(staff, waiting=tuple(each for each in staff.waiting if each != waits))
     call = asked_too(waits, event.call)  # or it would come back to who has just refused
-    went = _passed_on(place, thing, rest, Event(kind=CallEvent.HANDOVER, call=call))
-    return rest if went else staff
+    key, first = Key.of_handover(thing, waits), Event(kind=CallEvent.HANDOVER, call=call)
+    went = _passed_on(place, thing, rest, first, key=key, before=before)
+    return (rest, went) if went else (staff, before)
 
 
 def _outcome(thing: str, before: Staff, after: Staff, event: Event, *, repeat: bool = False) -> Outcome:
@@ -342,25 +389,37 @@ def _outcome(thing: str, before: Staff, after: Staff, event: Event, *, repeat: b
 def _taken_before(place: Place, thing: str, staff: Staff, event: Event) -> Outcome:
     """What an event came to when it was taken; a press that was passed on, with the one who took it."""
     if event.call and not staff.has_call_of(event.call.booth):
-        for backup, other in _backups(place, thing):
+        for backup, other in _next_in_line(place, thing, event.call):
             if repeats(other, event, place.clock()) and backup not in event.call.tried:
                 return _outcome(backup, other, other, event, repeat=True)
     return _outcome(thing, staff, staff, event, repeat=True)
 
 
-def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome | None:
-    """Have a backup take the call that this person cannot; None if there is no call to pass on, or nobody to take it."""
+def _passed_on(
+    place: Place,
+    thing: str,
+    staff: Staff,
+    event: Event,
+    *,
+    key: Key | None = None,
+    before: Outcome | None = None,
+) -> Outcome | None:
+    """Have a backup take the call that this person cannot; None if there is no call to pass on, or nobody to take it.
+
+    Args:
+        place: where we run.
+        thing, staff: who passes it on, as they are.
+        event: what has it passed on.
+        key: of what is passed on; else that of a press, which it keeps on its way so that it is known again at
+            whichever person it reaches, or that of the call.
+        before: what came of it a moment ago, before somebody wrote here in between; what has joined it goes there, too.
+    """
     call = passes_on(staff, event, thing)
     if call is None:
         return None
-    chain = list(_backups(place, thing))
-    if event.call and event.key:
-        key = event.key  # a press keeps its own on its way: it is known again whomever it reaches
-    else:
-        key = Key.of_handover(thing, call.id, call.count)
-        went = max((key.taken(other.seen) for _, other in chain), default=0)
-        call = replace(call, count=max(1, call.count - went))
-    found = list(_takers(chain, staff, call, key, place.clock()))
+    key = key or (event.call and event.key) or Key.of_handover(thing, event.call or staff.call)
+    took = before.thing if before else ""
+    found = list(_takers(_next_in_line(place, thing, call), call, key, took, place.clock()))
     only_the_free = event.call is not None and staff.state in BUSY
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
     for backup, other, took_it in sorted(found, key=lambda each: -each[2]):
@@ -383,17 +442,17 @@ def _passed_on(place: Place, thing: str, staff: Staff, event: Event) -> Outcome 
 
 
 def _takers(
-    chain: Iterable[tuple[str, Staff]], staff: Staff, call: Call, key: Key, now: int
+    chain: Iterable[tuple[str, Staff]], call: Call, key: Key, took: str, now: int
 ) -> Iterator[tuple[str, Staff, int]]:
-    """Who may take this person's call, nearest first, and whether they took it already: 1 if so, 2 if they have it now.
+    """Who may take a call, nearest first, and whether they did already: 1 if so, 2 or more if they have it now.
 
-    Of those who were asked before only who took it since they had refused an earlier one of the booth.
+    Who was asked before may not, unless they have it.
     """
     for backup, other in chain:
-        took_it, has = key.taken(other.seen, now) > 0, other.call_of(call.booth)
-        has_it = took_it and has is not None and has.id == call.id
-        if backup not in call.tried or (has_it and not passed_back(staff, call, backup)):
-            yield backup, other, took_it + has_it
+        took_it, has = key.in_(other.seen, now), other.call_of(call.booth)
+        has_it = (took_it or backup == took) and has is not None and has.id == call.id
+        if has_it or backup not in call.tried:
+            yield backup, other, took_it + 2 * has_it
 
 
 def _yield(place: Place, others: Iterable[str], booth: str, taker: str, seen: tuple[str, ...]) -> None:
@@ -409,16 +468,22 @@ def _yield(place: Place, others: Iterable[str], booth: str, taker: str, seen: tu
         rewrite(place, other, decide)
 
 
-def _backups(place: Place, thing: str) -> Iterator[tuple[str, Staff]]:
-    """Who stands in for a person, then who stands in for that one, and so on; each once."""
-    passed = {thing}
-    while (thing := _backup_of(place, thing)) and thing not in passed:
-        passed.add(thing)
+def _next_in_line(place: Place, thing: str, call: Call) -> Iterator[tuple[str, Staff]]:
+    """Who else is in the group that was called; then who stands in for a person, who for that one, and so on; each once."""
+    members = replace(call, tried=()).others(thing)
+    for other in dict.fromkeys((*members, *_backups(place, thing))):
         try:
-            yield thing, read(place, thing)
+            yield other, read(place, other)
         except Rejected as no:
             if no.code != 404:
                 raise
+
+
+def _backups(place: Place, thing: str) -> Iterator[str]:
+    passed = {thing}
+    while (thing := _backup_of(place, thing)) and thing not in passed:
+        passed.add(thing)
+        yield thing
 
 
 def _backup_of(place: Place, thing: str) -> str:
@@ -434,6 +499,19 @@ def attributes(place: Place, thing: str) -> Mapping[str, str]:
         if no.code != 404:
             raise
         return {}
+
+
+def along(place: Place, thing: str, call: Call) -> tuple[str, ...]:
+    """Who was called along with a person and is not away: their Slack ids, or their names where they have none."""
+
+    def can_come(other: str) -> bool:
+        try:
+            return read(place, other).state is not StaffState.AWAY
+        except Rejected:  # removed meanwhile
+            return False
+
+    others = filter(can_come, call.along(thing))
+    return tuple(attributes(place, each).get("slackUserId") or staff_name(place, each) for each in others)
 
 
 def booth_title(place: Place, booth: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, Protocol, Self
 
-from shadows.calls import ATTEMPTS, Place, booth_title, read, staff_name
+from shadows.calls import ATTEMPTS, Place, along, booth_title, read, staff_name
 from shadows.errors import Rejected
 from shadows.shadow import Thing
 from shadows.staff import BUSY, Asked, Call, CallEvent, End, Staff, StaffState
@@ -74,6 +74,7 @@ class Standing:
         over: when it was over, ms; 0 if it is not, or nobody knows.
         to: the name of who has it now; "" if nobody else has.
         tried: names of those who were asked before.
+        along: who was called with them: their Slack ids, or their names where they have none.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Standing:
     over: int = 0
     to: str = ""
     tried: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
 
     @property
     def mark(self) -> str:
@@ -227,6 +229,7 @@ def _standing(place: Place, thing: Thing, staff: Staff, card: Card) -> Standing:
         over=asked.since if ended else 0,
         to=staff_name(place, asked.call.to) if asked.call.to else "",
         tried=tuple(staff_name(place, other) for other in asked.call.tried),
+        along=along(place, thing.name, asked.call) if asked.state is StaffState.CALLING else (),
     )
 
 

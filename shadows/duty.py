@@ -1,4 +1,4 @@
-"""The duty roster: who stands for which booth when. It decides whom a button calls that names ``@duty``.
+"""The duty roster: who stands for which booth when.
 
 The roster is one text in the shadow ``roster``, which no kiosk may read: whoever writes it writes all of it or nothing.
 """
@@ -11,14 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from shadows.calls import Place, read
+from shadows.calls import Place
 from shadows.errors import Rejected
 from shadows.shadow import Shadow, Thing
-from shadows.staff import Event, Staff, StaffState
 
 log = logging.getLogger(__name__)
 
-ON_DUTY: Final = "@duty"  # in place of a person's id, which has no @
 ROSTER: Final = "roster"
 MOST_CHARACTERS: Final = 7_500  # of the 8 KB of a shadow
 LONGEST_TEXT: Final = 1_000_000
@@ -71,20 +69,6 @@ def next_on_duty(duties: Iterable[Duty], booth: str, at: int) -> tuple[str, ...]
     coming = [each for each in duties if each.booth == booth and each.start > at]
     soonest = min((each.start for each in coming), default=0)
     return tuple(dict.fromkeys(each.staff for each in coming if each.start == soonest))
-
-
-def candidates(
-    reference: str, booth: str, duties: Sequence[Duty], listed: Sequence[str], at: int
-) -> tuple[str, ...]:
-    """Of whom a click may call one: what ``reference`` names, or who is on duty.
-
-    While nobody is, those who were last; before the first, those who come next; without any line for the booth, those
-    who stand at it (``listed``). So a gap in the roster never loses a press.
-    """
-    if reference != ON_DUTY:
-        return (reference,)
-    found = (look(duties, booth, at) for look in (on_duty, last_on_duty, next_on_duty))
-    return next(filter(None, found), tuple(listed))
 
 
 def handovers(duties: Sequence[Duty], since: int, now: int) -> Iterator[Handover]:
@@ -160,78 +144,6 @@ def _duty(line: str) -> Duty:
     booth, start, minutes, staff = line.split(",")
     began = int(start) * MINUTE_MS
     return Duty(booth=booth, start=began, end=began + int(minutes) * MINUTE_MS, staff=staff)
-
-
-# --- Whom a press calls
-
-
-def whom(place: Place, reference: str, booth: str, event: Event) -> str:
-    """The id of whom a press calls.
-
-    Who has the booth's call already keeps it beyond the end of their duty, and a press that comes again is theirs who
-    took it. Else it is the first who is free; or else who is busy, and then who is away, and has their backup called.
-
-    Raises:
-        Rejected: 404, if nobody is on duty, was or will be, and nobody stands at the booth either.
-    """
-    if reference != ON_DUTY:
-        return reference
-    duties, now = _readable(place), place.clock()
-    listed = _listed(place, booth)
-    there = _there(place, candidates(reference, booth, duties, listed, now)) or _there(place, listed)
-    before = {
-        id: each for id, each in _there(place, last_on_duty(duties, booth, now)).items() if id not in there
-    }
-    if not there:
-        raise Rejected(404, f"staff: nobody is on duty at {booth}, and nobody stands there")
-    ranked = {id: _rank(each, booth, event, now) for id, each in there.items()}
-    ranked |= {id: rank for id, each in before.items() if (rank := _rank(each, booth, event, now)) <= HAS_IT}
-    return min(ranked, key=ranked.__getitem__)
-
-
-TOOK_IT, HAS_IT, IS_FREE, IS_BUSY, IS_AWAY = range(5)
-
-
-def _rank(staff: Staff, booth: str, event: Event, now: int) -> int:
-    if event.key and event.key.in_(staff.seen, now):
-        return TOOK_IT
-    if staff.call_of(booth):
-        return HAS_IT
-    if staff.state is StaffState.AWAY:
-        return IS_AWAY
-    return IS_FREE if staff.state is StaffState.IDLE and not staff.waiting else IS_BUSY
-
-
-def _there(place: Place, ids: Iterable[str]) -> dict[str, Staff]:
-    """Those who are registered."""
-    found = {}
-    for id in ids:
-        try:
-            found[id] = read(place, f"staff-{id}")
-        except Rejected as no:
-            if no.code != 404:
-                raise
-    return found
-
-
-def _readable(place: Place) -> tuple[Duty, ...]:
-    try:
-        return roster(place)
-    except Rejected as no:  # then those who stand at the booth are called: it is no reason to call nobody
-        log.warning("The roster cannot be read now: %s", no)
-        return ()
-
-
-def _listed(place: Place, booth: str) -> tuple[str, ...]:
-    try:
-        names = place.shadows.get(f"booth-{booth}").reported.get("staff")
-    except Rejected:  # no such booth any more, or no name for one
-        return ()
-    return tuple(
-        name.removeprefix("staff-")
-        for name in (names if isinstance(names, list) else ())
-        if isinstance(name, str)
-    )
 
 
 # --- Hand-overs, announced

@@ -19,11 +19,12 @@ from ulid import ULID
 
 from shadows.calls import OPEN, Outcome, Place, record
 from shadows.cards import CARDS
-from shadows.duty import ON_DUTY, roster
+from shadows.duty import roster
 from shadows.errors import Rejected
 from shadows.heartbeat import period_s
 from shadows.shadow import JsonObject, Shadow, Thing
-from shadows.staff import CallEvent, ClickType, Key, Staff, answered, newcomer
+from shadows.staff import CallEvent, ClickType, Group, How, Key, Staff, answered, newcomer
+from shadows.whom import ON_DUTY
 
 NAME_LENGTH: Final = 80
 BOOKS: Final = (
@@ -32,6 +33,7 @@ BOOKS: Final = (
     "thread",
 )  # attributes that nobody gave: book-keeping, ours and of earlier versions
 STAFF_AT_A_BOOTH: Final = 200
+MEMBERS: Final = (2, 8)  # of a group, all of which are named in a call
 HEARTBEAT_S: Final = (60, 31 * 86_400)  # what comes more often is not counted one by one
 READS_AT_ONCE: Final = 8
 ATTEMPTS: Final = 60
@@ -121,7 +123,8 @@ class NewButton:
     """A button to add, checked.
 
     Attributes:
-        single, double, long: id of whom each click calls, or ``@duty`` for who is on duty at the booth; without a double or a long one, a single one counts.
+        single, double, long: whom each click calls: an id, ``@duty`` for who is on duty at the booth, or a group such
+            as ``all:hana,sora``; without a double or a long one, a single one counts.
         booth: id of the booth where the button is.
         heartbeat_s: how often it says that it lives, in seconds; 0 if that is to be learned from its messages.
 
@@ -139,8 +142,8 @@ class NewButton:
     def __post_init__(self) -> None:
         _button_id(self.id)
         for name, staff in (("staff", self.single), ("double", self.double), ("long", self.long)):
-            if staff != ON_DUTY and (staff or name == "staff"):
-                _name_id(name, staff)
+            if staff or name == "staff":
+                _reference(name, staff)
         _name_id("booth", self.booth)
         if self.heartbeat_s and not HEARTBEAT_S[0] <= self.heartbeat_s <= HEARTBEAT_S[1]:
             raise Rejected(400, f"heartbeat: expected a minute to 31 days, got {self.heartbeat_s} s")
@@ -208,7 +211,7 @@ class Button:
     """A button that is registered, with what its own shadow reports.
 
     Attributes:
-        calls: id of whom each click calls; a click that is not here calls nobody of its own.
+        calls: whom each click calls, as :class:`NewButton` has it; a click that is not here calls nobody of its own.
         battery: 0 to 1; None if it never said.
         click, at, last_call: of its last press; "" and 0 if there was none. ``at`` is in ms since 1970.
         heard: when it last sent something that was no press, ms since 1970; 0 for never.
@@ -393,6 +396,12 @@ def import_staff(place: Place, lines: Iterable[tuple[int, str, NewStaff | Reject
 # --- buttons
 
 
+def called_by(reference: str) -> tuple[str, ...]:
+    """The ids that a click names; none, if it leaves that to the duty roster."""
+    group = Group.read(reference)
+    return group.members if group else () if reference == ON_DUTY else (reference,)
+
+
 def add_button(place: Place, new: NewButton) -> Done:
     """Register a button; make its booth if needed.
 
@@ -400,8 +409,9 @@ def add_button(place: Place, new: NewButton) -> Done:
         Rejected: 404 for staff who are not there; 409 for an id that another button has.
     """
     for name, staff in (("staff", new.single), ("double", new.double), ("long", new.long)):
-        if staff and staff != ON_DUTY and not _is_there(place, f"staff-{staff}"):
-            raise Rejected(404, f"{name}: there is no staff {staff}")
+        for id in called_by(staff) if staff else ():
+            if not _is_there(place, f"staff-{id}"):
+                raise Rejected(404, f"{name}: there is no staff {id}")
     created = _create(place, new.thing)
     return _done(created, _booth(place, NewBooth(id=new.booth), _shadow(place, f"booth-{new.booth}")))
 
@@ -489,6 +499,27 @@ def _name_id(name: str, value: str) -> str:
             400, f"{name}: expected 1 to 24 of a-z 0-9 _ -, first a letter or digit, got {value[:80]!r}"
         )
     return value
+
+
+def _reference(name: str, value: str) -> None:
+    """Whom a click calls: a person, who is on duty, or a group."""
+    how, colon, members = value.partition(":")
+    if not colon:
+        if value != ON_DUTY:
+            _name_id(name, value)
+        return
+    ids = members.split(",")
+    least, most = MEMBERS
+    if how not in list(How):
+        raise Rejected(
+            400, f"{name}: expected {', '.join(f'{each}:' for each in How)} before a group, got {how[:80]!r}"
+        )
+    if not least <= len(ids) <= most or len(set(ids)) < len(ids):
+        raise Rejected(
+            400, f"{name}: expected {least} to {most} different ids after {how}:, got {members[:80]!r}"
+        )
+    for id in ids:
+        _name_id(name, id)
 
 
 def _button_id(value: str) -> str:
@@ -692,7 +723,11 @@ def _bereft(place: Place, id: str) -> Bereft:
         found = place.things.list(type=kind, attribute=(attribute, id))
         return [thing.name.removeprefix(f"{kind}-") for thing in found]
 
-    calling = {name for click in ClickType for name in with_("button", click.lower())}
+    calling = {
+        thing.name.removeprefix("button-")
+        for thing in place.things.list(type="button")
+        if any(id in called_by(thing.attributes.get(click.lower(), "")) for click in ClickType)
+    }
     expected = {each.booth for each in roster(place) if each.staff == id and each.end > place.clock()}
     return Bereft(
         buttons=tuple(sorted(calling)), staff=tuple(with_("staff", "backup")), booths=tuple(sorted(expected))

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Final, Self
 
 from shadows import alerts
-from shadows.calls import OPEN, Heard, Place, attributes, read, record, rewrite, take_next
+from shadows.calls import OPEN, Heard, Place, attributes, read, record, rewrite, somebody_goes, take_next
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 from shadows.staff import (
@@ -146,6 +146,8 @@ def ring(place: Place, alarm: Alarm) -> int | None:
 
 def _on_time(place: Place, thing: str, staff: Staff) -> Staff:
     """Record what it is time for, if anything; the answer is the person as they are then."""
+    if somebody_goes(place, thing, staff):
+        staff = read(place, thing)
     due = _due(place, thing, staff)
     if due is None or (late := place.clock() - due[0]) < 0:
         return staff

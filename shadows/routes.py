@@ -4,10 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from shadows.channels import Channels
-from shadows.duty import ON_DUTY
-from shadows.registry import Booth, Button, Person
+from shadows.registry import Booth, Button, Person, called_by
 from shadows.staff import StaffState
 from shadows.trouble import Trouble
+from shadows.whom import ON_DUTY
 
 SLACK_ALONE: Final = Channels()
 
@@ -69,13 +69,14 @@ def _of_button(button: Button, known: Mapping[str, Person], places: Mapping[str,
     again = f"Run `staffcall button remove {button.id}`, then `button add` with"
     if not button.calls:
         yield _route(thing, f"Button {button.id} calls nobody.", f"{again} --staff ID.")
-    for click, id in button.calls.items():
-        if id != ON_DUTY and id not in known:
-            yield _route(
-                thing,
-                f"Button {button.id} calls {id} at {click}, and there is no such staff.",
-                f"Run `staffcall staff add {id} …`.",
-            )
+    for click, reference in button.calls.items():
+        for id in called_by(reference):
+            if id not in known:
+                yield _route(
+                    thing,
+                    f"Button {button.id} calls {id} at {click}, and there is no such staff.",
+                    f"Run `staffcall staff add {id} …`.",
+                )
     if ON_DUTY in button.calls.values() and button.booth in places and not places[button.booth].staff:
         yield _route(
             thing,

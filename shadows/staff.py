@@ -6,7 +6,7 @@ here looks at a clock, a network or another person's shadow: who stands in for w
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self, TypeVar
@@ -81,6 +81,39 @@ class ClickType(StrEnum):
     LONG = "LONG"
 
 
+class How(StrEnum):
+    """Whom of a group a press calls: all of it at once, each in turn, or the first who is free."""
+
+    ALL = "all"
+    TURN = "turn"
+    FREE = "free"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Several people whom one button calls; written ``all:hana,sora``, ``turn:…`` or ``free:…``.
+
+    Attributes:
+        members: their ids, in their order.
+    """
+
+    how: How
+    members: tuple[str, ...]
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """Read one; None for what is none."""
+        how, colon, members = text.partition(":")
+        if not colon or how not in list(How):
+            return None
+        return cls(how=How(how), members=tuple(filter(None, members.split(","))))
+
+    @property
+    def things(self) -> tuple[str, ...]:
+        """The members, as things."""
+        return tuple(f"staff-{id}" for id in self.members)
+
+
 _I, _C, _R, _A = StaffState.IDLE, StaffState.CALLING, StaffState.RUNNING, StaffState.AWAY
 _E = CallEvent
 
@@ -144,6 +177,7 @@ class Call:
         to: the thing that has it now; "" if nobody else does.
         tried: things that were asked before, oldest first; they are not asked again.
         reminded: whether the person was to be reminded of it.
+        group: whom the button calls, if that is a :class:`Group`, as it is written; else "".
     """
 
     id: str = ""
@@ -157,6 +191,7 @@ class Call:
     tried: tuple[str, ...] = ()
     reminded: bool = False
     promised: int = 0
+    group: str = ""
 
     @classmethod
     def read(cls, raw: object) -> Self:
@@ -174,7 +209,19 @@ class Call:
             tried=_texts(got.get("tried")),
             reminded=got.get("reminded") is True,
             promised=_number(got.get("promised")),
+            group=_text(got.get("group")),
         )
+
+    def others(self, thing: str) -> tuple[str, ...]:
+        """Who else of its group may be asked, as things: those behind ``thing`` first, then those before."""
+        group = Group.read(self.group)
+        things = group.things if group else ()
+        at = things.index(thing) + 1 if thing in things else 0
+        return tuple(each for each in (*things[at:], *things[:at]) if each not in (thing, *self.tried))
+
+    def along(self, thing: str) -> tuple[str, ...]:
+        """Who was called along with ``thing``, as things: whoever says ok first goes."""
+        return self.others(thing) if self.group.startswith(f"{How.ALL}:") else ()
 
     def document(self) -> JsonObject:
         """All keys, as they stand in a shadow."""
@@ -248,14 +295,12 @@ class Key:
         sender: the button, or who wrote.
         id: the sender's own id of the event; without one, what is alike, such as the click.
         within_ms: 0 where ``id`` is the sender's; else only events as close as this are the same.
-        presses: of a call that is handed on, so that those which join it later are known from those that went.
     """
 
     door: str
     sender: str
     id: str
     within_ms: int = 0
-    presses: int = 1
 
     @property
     def digest(self) -> str:
@@ -264,29 +309,17 @@ class Key:
         return hashlib.sha256(joined.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     @classmethod
-    def of_handover(cls, thing: str, call: str, presses: int = 1) -> Self:
-        """Of what ``thing`` hands on when they cannot take a call, by its id."""
-        return cls(door="handover", sender=thing, id=call, presses=presses)
-
-    def entry(self, now: int) -> str:
-        """What a shadow keeps of it: ``<ms>:<digest>``, and ``-<presses>`` if there is more than one."""
-        return f"{now}:{self.digest}" + (f"-{self.presses}" if self.presses > 1 else "")
+    def of_handover(cls, thing: str, call: "Call") -> Self:
+        """Of a call that ``thing`` hands on as it is there: with one press more, or once it has come back, it is another."""
+        return cls(door="handover", sender=thing, id="/".join((call.id, str(call.count), *call.tried)))
 
     def in_(self, seen: tuple[str, ...], now: int) -> bool:
-        """Whether this event, with all its presses, is among those that a shadow took."""
-        return self.taken(seen, now) >= self.presses
-
-    def taken(self, seen: tuple[str, ...], now: int = 0) -> int:
-        """How many presses of this event a shadow took; 0 if it did not take the event."""
-        return max((int(presses[:15] or 1) for presses in self._entries(seen, now)), default=0)
-
-    def _entries(self, seen: tuple[str, ...], now: int) -> Iterator[str]:
-        for entry in seen:
-            at, _, rest = entry.partition(":")
-            digest, _, presses = rest.partition("-")
-            is_it = digest == self.digest and at.isdecimal() and (presses or "1").isdecimal()
-            if is_it and (not self.within_ms or abs(now - int(at)) < self.within_ms):
-                yield presses
+        """Whether this event is among those that a shadow took (``<ms>:<digest>``)."""
+        return any(
+            digest == self.digest and (not self.within_ms or abs(now - int(at)) < self.within_ms)
+            for at, _, digest in (entry.partition(":") for entry in seen)
+            if at.isdecimal()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,8 +337,8 @@ class Taker:
     seen: tuple[str, ...] = ()
 
     def took(self, call: Call) -> bool:
-        """Whether they got this call, with all its presses, from who passed it on."""
-        return Key.of_handover(self.giver, call.id, call.count).in_(self.seen, 0)
+        """Whether they got this call, as it is, from who passed it on."""
+        return Key.of_handover(self.giver, call).in_(self.seen, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -532,7 +565,9 @@ def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
     _, end = _next(staff, event) or (None, End.OPEN)
     if end not in UNANSWERED:
         return None
-    return handed_on(staff.call, thing)
+    call = handed_on(staff.call, thing)
+    # Those who were called along have not answered either.
+    return replace(call, tried=_union(call.tried, call.along(thing))) if end is End.MISSED else call
 
 
 def step(staff: Staff, event: Event, now: int, taker: Taker | None = None) -> Staff:
@@ -554,7 +589,7 @@ def step(staff: Staff, event: Event, now: int, taker: Taker | None = None) -> St
     after = _arrived(staff, event, now, taker) if event.call else _moved(staff, event, now, taker)
     if event.key is None:
         return after
-    return replace(after, seen=(*staff.seen, event.key.entry(now))[-SEEN_KEPT:])
+    return replace(after, seen=(*staff.seen, f"{now}:{event.key.digest}")[-SEEN_KEPT:])
 
 
 def _next(staff: Staff, event: Event) -> tuple[StaffState, End] | None:
@@ -636,21 +671,13 @@ def yielded(staff: Staff, booth: str, taker: Taker, why: CallEvent, now: int) ->
     after = replace(staff, waiting=kept)
     if staff.state is not _C or staff.call.booth != booth or not taker.took(staff.call):
         return after
-    return _asked(
-        after, _I, why, replace(staff.call, end=End.UNAVAILABLE, to=taker.thing, reminded=False), now
-    )
+    return gave_way(after, taker.thing, why, now)
 
 
-def passed_back(staff: Staff, call: Call, taker: str) -> bool:
-    """Whether a call came here from who took it once, or from who had it after them.
-
-    That they were asked before does not say so while they have it: they may have refused an earlier call of the
-    booth in this very moment, and then have taken this one.
-    """
-    if taker not in call.tried:
-        return False
-    givers = call.tried[call.tried.index(taker) :]
-    return any(Key.of_handover(each, call.id).taken(staff.seen) for each in givers)
+def gave_way(staff: Staff, thing: str, why: CallEvent, now: int) -> Staff:
+    """The same person, who was called, now that ``thing`` has the call."""
+    call = replace(staff.call, end=End.UNAVAILABLE, to=thing, reminded=False)
+    return _asked(staff, _I, why, call, now)
 
 
 def _not_waiting(staff: Staff, booth: str) -> Staff:

@@ -15,6 +15,7 @@ from shadows.calls import (
     OPEN,
     Heard,
     Place,
+    along,
     attributes,
     booth_title,
     colleagues,
@@ -45,6 +46,7 @@ class MentionKind(StrEnum):
     EXPIRED = "expired"
 
 
+ASK_ALL: Final = (MentionKind.PRESS, MentionKind.REMIND)  # of a group that is called at once
 ANNOUNCED: Final = (MentionKind.PRESS, MentionKind.HANDOVER)  # with these a call comes to a person
 
 
@@ -61,6 +63,7 @@ class Mention:
         tried: names of those who were asked before.
         thread: ts of this person's card of the call, if Slack has one; else "".
         colleagues: Slack ids of those who are asked first when nobody is left; everybody is, if there are none.
+        along: who was called with them: their Slack ids, or their names where they have none.
     """
 
     kind: MentionKind
@@ -73,6 +76,7 @@ class Mention:
     tried: tuple[str, ...] = ()
     thread: str = ""
     colleagues: tuple[str, ...] = ()
+    along: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -422,6 +426,7 @@ def _mention(place: Place, thing: str, staff: Staff, kind: MentionKind) -> Menti
         tried=tuple(staff_name(place, other) for other in staff.call.tried),
         thread=card.ts if card else "",
         colleagues=_colleagues(place, thing, staff) if kind is MentionKind.NOBODY else (),
+        along=along(place, thing, staff.call) if kind in ASK_ALL else (),
     )
 
 

@@ -26,6 +26,7 @@ def announced(mention: Mention) -> Standing:
         call=mention.call,
         state=mention.state,
         tried=mention.tried,
+        along=mention.along,
     )
 
 
@@ -85,6 +86,7 @@ def _mention(standing: Standing) -> Mention:
         call=standing.call,
         state=standing.state,
         tried=standing.tried,
+        along=standing.along,
     )
 
 

@@ -25,7 +25,7 @@ def words(mention: Mention, lang: str) -> str:
         booth=escaped(mention.booth) or say.nameless_booth,
         detail=_detail(say, mention),
         asked=say.comma.join(map(escaped, _asked(mention))),
-        how=say.how_to_answer,
+        how=say.how_to_answer + (say.first_goes if mention.along else ""),
     )
 
 
@@ -53,8 +53,12 @@ def _who(mention: Mention) -> str:
     if mention.kind is MentionKind.NOBODY:
         return " ".join(f"<@{id}>" for id in mention.colleagues if SLACK_ID.fullmatch(id)) or EVERYBODY
     if SLACK_ID.fullmatch(mention.slack):
-        return f"<@{mention.slack}>"
+        return " ".join((f"<@{mention.slack}>", *map(_mentioned, mention.along)))
     return "→" if mention.kind is MentionKind.CANCELLED else EVERYBODY
+
+
+def _mentioned(other: str) -> str:
+    return f"<@{other}>" if SLACK_ID.fullmatch(other) else escaped(other)
 
 
 def _asked(mention: Mention) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ class Phrases:
     Attributes:
         called, stand_in, again, again_running, remind, nobody, cancelled: a mention. ``who`` is a mention or a name,
             ``booth`` a title, ``detail`` what is special, ``asked`` the names of those asked before.
-        how_to_answer: what one may reply.
+        how_to_answer: what one may reply; ``first_goes`` may follow, where several were called at once.
         clicks: a press that is not a single one.
         presses: more than one.
         expired_one, expired: after an outage.
@@ -45,6 +45,7 @@ class Phrases:
     nobody: str
     cancelled: str
     how_to_answer: str
+    first_goes: str
     nameless_booth: str
     clicks: Mapping[ClickType, str]
     presses: str
@@ -140,6 +141,7 @@ EN: Final = Phrases(
     'Reply "ok" if you do.',
     cancelled="{who} {name}, the visitor at *{booth}* does not wait any more. You need not go.",
     how_to_answer='Reply "ok" when on your way (the screen shows what you write after it), or "no" if you cannot come.',
+    first_goes=" Who says ok first goes.",
     nameless_booth="the booth",
     clicks={ClickType.DOUBLE: "double press", ClickType.LONG: "long press"},
     presses="pressed {count} times",
@@ -220,6 +222,7 @@ JA: Final = Phrases(
     "行く方は「ok」と返信してください。",
     cancelled="{who} {name}さん、「{booth}」のお客様が呼び出しを取り消しました。行かなくて大丈夫です。",
     how_to_answer="向かうときは「ok」（続けて書いた言葉は画面に出ます）、行けないときは「no」と返信してください。",
+    first_goes="先に「ok」と答えた人が向かいます。",
     nameless_booth="ブース",
     clicks={ClickType.DOUBLE: "2回押し", ClickType.LONG: "長押し"},
     presses="{count}回押されました",

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from button_handlers.click import Click
 from button_handlers.press import press
 from infra import rosters
-from shadows import duty
-from shadows.duty import CLAIM_MS, MINUTE_MS, ON_DUTY, ROSTER, STALE_MS, Duty, Handover, announce, save
+from shadows import calls, duty
+from shadows.duty import CLAIM_MS, MINUTE_MS, ROSTER, STALE_MS, Duty, Handover, announce, save
 from shadows.errors import Rejected
 from shadows.registry import (
     Bereft,
@@ -30,6 +30,7 @@ from shadows.registry import (
 from shadows.shadow import JsonObject
 from shadows.staff import CallEvent, ClickType
 from shadows.telling import NotTold
+from shadows.whom import ON_DUTY, candidates
 from slack_bridge.duty import words
 from slack_bridge.phrases import LANGUAGES
 from slack_bridge.words import starts_with_word
@@ -167,14 +168,14 @@ def test_a_press_that_comes_again_after_the_hand_over_calls_nobody_else(venue: V
     venue.says("staff-sora", CallEvent.DONE)
     venue.now = T + HOUR
     assert venue.presses("one") == "sora"
-    assert duty.read(venue.place, "staff-riku").state == "idle"
+    assert calls.read(venue.place, "staff-riku").state == "idle"
 
 
 def test_who_is_off_duty_and_free_is_not_called_for_who_is_busy(venue: Venue) -> None:
     venue.roster(("sora", -1, 0), ("riku", 0, 1))
     venue.press("staff-riku", booth="east")
     venue.presses()
-    assert [each.booth for each in duty.read(venue.place, "staff-riku").waiting] == ["main"]
+    assert [each.booth for each in calls.read(venue.place, "staff-riku").waiting] == ["main"]
 
 
 def test_a_booth_where_nobody_is_at_all_is_said_to_be_one(venue: Venue) -> None:
@@ -214,7 +215,7 @@ lines = st.lists(
 
 @given(duties=lines, hour=st.integers(-7, 12))
 def test_somebody_is_a_candidate_whatever_the_roster_says(duties: list[Duty], hour: int) -> None:
-    found = duty.candidates(ON_DUTY, "main", duties, ["booth"], T + hour * HOUR)
+    found = candidates(duties, "main", ["booth"], T + hour * HOUR)
     here = [each for each in duties if each.booth == "main"]
     assert found
     assert (found == ("booth",)) == (not here)

@@ -83,7 +83,7 @@ def test_new_staff_are_idle_on_both_sides_with_no_delta(shop: Shop) -> None:
     assert {name: shadow.reported[name] for name in FOUR} == shadow.desired
     assert shadow.version == 1
     assert set(shadow.desired["call"]) == {
-        "id", "booth", "click", "at", "count", "note", "end", "to", "tried", "reminded", "promised"
+        "id", "booth", "click", "at", "count", "note", "end", "to", "tried", "reminded", "promised", "group"
     }  # fmt: skip
     assert (shadow.reported["name"], shadow.reported["role"]) == ("有栖 Alice", "受付")
     assert read(shop.place, "staff-hana").state is StaffState.IDLE

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from shadows.channels import Channel, Channels
-from shadows.duty import ON_DUTY
 from shadows.registry import Booth, Button, Person
 from shadows.routes import flaws
 from shadows.staff import Asked, ClickType, Staff, StaffState
 from shadows.trouble import Trouble
+from shadows.whom import ON_DUTY
 
 
 def person(
@@ -89,16 +89,6 @@ def test_a_button_that_calls_nobody_is_named(of: Button, detail: str) -> None:
     assert "staffcall" in trouble.fix
 
 
-def test_who_is_reached_by_another_way_needs_no_slack() -> None:
-    sms = Channels(each=(Channel(n=0, name="twilio", needs=frozenset({"phone"})),))
-    reached = replace(person("hana", slack=""), phone="819012345678")
-    assert list(flaws([reached], [], [], sms)) == []
-    assert len(list(flaws([replace(reached, phone="")], [], [], sms))) == 1
-    without = replace(sms, slack=False)
-    assert len(list(flaws([person("ken", slack="U0")], [], [], without))) == 1
-    assert list(flaws([reached], [], [], without)) == []
-
-
 def test_who_is_on_duty_is_somebody_unless_nobody_stands_at_the_booth() -> None:
     duty = button(ON_DUTY)
     manned, empty = (Booth(id="main", title="", staff=staff) for staff in (("hana",), ()))
@@ -107,3 +97,13 @@ def test_who_is_on_duty_is_somebody_unless_nobody_stands_at_the_booth() -> None:
     assert flaw.thing == "button-demo"
     assert "nobody stands there" in flaw.detail
     assert "staff add" in flaw.fix
+
+
+def test_who_is_reached_by_another_way_needs_no_slack() -> None:
+    sms = Channels(each=(Channel(n=0, name="twilio", needs=frozenset({"phone"})),))
+    reached = replace(person("hana", slack=""), phone="819012345678")
+    assert list(flaws([reached], [], [], sms)) == []
+    assert len(list(flaws([replace(reached, phone="")], [], [], sms))) == 1
+    without = replace(sms, slack=False)
+    assert len(list(flaws([person("ken", slack="U0")], [], [], without))) == 1
+    assert list(flaws([reached], [], [], without)) == []

@@ -228,7 +228,7 @@ def test_a_newcomer_is_idle_on_both_sides_with_no_delta() -> None:
     desired, reported = newcomer("有栖 Alice", "guide", NOW)
     assert desired.keys() == {"state", "since", "why", "call"}
     assert desired["call"].keys() == {
-        "id", "booth", "click", "at", "count", "note", "end", "to", "tried", "reminded", "promised"
+        "id", "booth", "click", "at", "count", "note", "end", "to", "tried", "reminded", "promised", "group"
     }  # fmt: skip
     assert {key: reported[key] for key in desired} == desired
     staff = Staff.read(Shadow(desired=desired, reported=reported, version=1))

@@ -19,9 +19,10 @@ from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
 from shadows.calls import read
-from shadows.duty import MINUTE_MS, ON_DUTY, ROSTER, Duty, save
+from shadows.duty import MINUTE_MS, ROSTER, Duty, save
 from shadows.registry import NewButton, add_button
 from shadows.staff import StaffState
+from shadows.whom import ON_DUTY
 from tests.cloud import BUTTON_TOKEN, OUTGOING_TOKEN, Cloud, cloud, gateway
 from tests.fake_slack import FakeSlack
 from tests.receiver import SECRET

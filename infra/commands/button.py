@@ -39,10 +39,11 @@ def button() -> None:
 @click.option(
     "--staff",
     required=True,
-    help="Whom a single click calls: an id, or @duty for who is on duty at the booth (see `roster`).",
+    help="Whom a single click calls: an id; @duty for who is on duty at the booth (see `roster`); or several: all:ID,ID "
+    "at once, turn:ID,ID one after the other, free:ID,ID the first who is free.",
 )
-@click.option("--double", default="", help="Whom a double click calls, if somebody else.")
-@click.option("--long", default="", help="Whom a long click calls, if somebody else.")
+@click.option("--double", default="", help="Whom a double click calls, if not the same.")
+@click.option("--long", default="", help="Whom a long click calls, if not the same.")
 @click.option(
     "--booth", default="main", show_default=True, help="Where the button is; made if it is missing."
 )

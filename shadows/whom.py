@@ -1,0 +1,117 @@
+"""Whom a press calls: who is named, who is on duty, or one of a group."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from shadows.calls import Place, read
+from shadows.duty import Duty, last_on_duty, next_on_duty, on_duty, roster
+from shadows.errors import Rejected
+from shadows.staff import Event, Group, How, Staff, StaffState
+
+log = logging.getLogger(__name__)
+
+ON_DUTY: Final = "@duty"  # in place of a person's id, which has no @
+TOOK_IT, HAS_IT, IS_FREE, IS_BUSY, IS_AWAY = range(5)
+
+
+def candidates(duties: Sequence[Duty], booth: str, listed: Sequence[str], at: int) -> tuple[str, ...]:
+    """Of whom a press for who is on duty may call one.
+
+    While nobody is, those who were last; before the first, those who come next; without any line for the booth, those
+    who stand at it (``listed``). So a gap in the roster never loses a press.
+    """
+    found = (look(duties, booth, at) for look in (on_duty, last_on_duty, next_on_duty))
+    return next(filter(None, found), tuple(listed))
+
+
+def whom(place: Place, reference: str, booth: str, event: Event) -> str:
+    """The id of whom a press calls; where it calls a group, of whom it calls first.
+
+    Who has the booth's call already keeps it, also beyond the end of their duty, and a press that comes again is theirs
+    who took it. Else it is the first who is free, or of a group that takes turns who was called longest ago; or else
+    who is busy, and then who is away, and has somebody else called.
+
+    Raises:
+        Rejected: 404, if nobody is on duty, was or will be, and nobody stands at the booth either; or if nobody of the
+            group is there.
+    """
+    if reference == ON_DUTY:
+        ranked = _on_duty(place, booth, event)
+    elif group := Group.read(reference):
+        ranked = _of_group(place, group, booth, event)
+    else:
+        return reference
+    if not ranked:
+        nobody = f"nobody is on duty at {booth}, and nobody stands there" if reference == ON_DUTY else ""
+        raise Rejected(404, f"staff: {nobody or f'there is nobody of {reference}'}")
+    return min(ranked, key=ranked.__getitem__)
+
+
+def called_together(reference: str, event: Event) -> Event:
+    """The press, with the group that it calls on its call; another one as it is."""
+    if Group.read(reference) is None or event.call is None:
+        return event
+    return replace(event, call=replace(event.call, group=reference))
+
+
+Ranks = Mapping[str, tuple[int, int]]
+
+
+def _of_group(place: Place, group: Group, booth: str, event: Event) -> Ranks:
+    now, there = place.clock(), _there(place, group.members)
+    turns = group.how is How.TURN
+    return {id: (_rank(each, booth, event, now), each.call.at if turns else 0) for id, each in there.items()}
+
+
+def _on_duty(place: Place, booth: str, event: Event) -> Ranks:
+    duties, now = _readable(place), place.clock()
+    listed = _listed(place, booth)
+    there = _there(place, candidates(duties, booth, listed, now)) or _there(place, listed)
+    ranked = {id: (_rank(each, booth, event, now), 0) for id, each in there.items()}
+    before = _there(place, last_on_duty(duties, booth, now)) if there else {}
+    has_it = {id: (_rank(each, booth, event, now), 0) for id, each in before.items()}
+    return {id: rank for id, rank in has_it.items() if rank[0] <= HAS_IT} | ranked
+
+
+def _rank(staff: Staff, booth: str, event: Event, now: int) -> int:
+    if event.key and event.key.in_(staff.seen, now):
+        return TOOK_IT
+    if staff.call_of(booth):
+        return HAS_IT
+    if staff.state is StaffState.AWAY:
+        return IS_AWAY
+    return IS_FREE if staff.state is StaffState.IDLE and not staff.waiting else IS_BUSY
+
+
+def _there(place: Place, ids: Iterable[str]) -> dict[str, Staff]:
+    """Those who are registered."""
+    found = {}
+    for id in ids:
+        try:
+            found[id] = read(place, f"staff-{id}")
+        except Rejected as no:
+            if no.code != 404:
+                raise
+    return found
+
+
+def _readable(place: Place) -> tuple[Duty, ...]:
+    try:
+        return roster(place)
+    except Rejected as no:  # then those who stand at the booth are called: it is no reason to call nobody
+        log.warning("The roster cannot be read now: %s", no)
+        return ()
+
+
+def _listed(place: Place, booth: str) -> tuple[str, ...]:
+    try:
+        names = place.shadows.get(f"booth-{booth}").reported.get("staff")
+    except Rejected:  # no such booth any more, or no name for one
+        return ()
+    return tuple(
+        name.removeprefix("staff-")
+        for name in (names if isinstance(names, list) else ())
+        if isinstance(name, str)
+    )
