@@ -1,5 +1,6 @@
 """What ``staffcall doctor`` looks at in both places: routes, buttons, settings and Slack."""
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,7 @@ from infra.slack import bot_of, teller_of, way_of
 from shadows import registry
 from shadows.calls import Place
 from shadows.channels import Channels
+from shadows.errors import Rejected
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.registry import Booth, Button, Person
 from shadows.routes import SLACK_ALONE, flaws, unmentioned
@@ -142,6 +144,18 @@ def bot_asker(settings: Settings) -> Asker:
     return Asker(web_client(settings.slack_api_url, settings.slack_bot_token))
 
 
+def id_by_email(settings: Settings, email: str) -> str:
+    """The Slack user id of who has this address, which is not kept.
+
+    Raises:
+        Rejected: 400, if there is no bot that could look it up; else as :func:`slack_bridge.check.id_of`.
+    """
+    if not settings.slack_bot_token:
+        can = "set SLACK_BOT_TOKEN, or give the Slack id from their profile (Copy member ID)"
+        raise Rejected(400, f"email: only a bot can look it up: {can}")
+    return check.id_of(bot_asker(settings), email)
+
+
 def of_clock(settings: Settings) -> Iterator[Finding]:
     """Whether this machine and Slack agree about the time, if there is a Slack."""
     if way_of(settings):
@@ -174,3 +188,25 @@ def of_slack(settings: Settings, people: Iterable[Person], *, post: bool) -> Ite
     elif way == "webhook":
         detail = "A webhook can be asked nothing: whether Slack takes a mention was not looked at"
         yield unknown("slack", detail, "Run `staffcall doctor --post`, which posts one harmless line.")
+
+
+def of_anywhere(roster: Roster, settings: Settings | None, *, post: bool) -> Iterator[Finding]:
+    """What is looked at in both places.
+
+    Args:
+        roster: who is registered.
+        settings: how Slack is connected; None if that is not to be looked at.
+        post: whether to post one harmless line.
+    """
+    yield from of_routes(roster, _channels(settings))
+    yield from of_buttons(roster.buttons, time.time_ns() // 1_000_000)
+    if settings:
+        yield from of_settings(settings)
+        yield from of_slack(settings, roster.people, post=post)
+
+
+def _channels(settings: Settings | None) -> Channels:
+    """The ways beside Slack; a demo's Slack, and one that nobody may look at, is one, too."""
+    from infra.local.alerts import channels_of  # noqa: PLC0415
+
+    return channels_of(settings) if settings and settings.alerts else Channels()

@@ -8,7 +8,7 @@ import random
 import re
 import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -316,6 +316,16 @@ def remove_staff(place: Place, id: str) -> Bereft:
     return _bereft(place, id)
 
 
+def check_gone(place: Place, id: str) -> None:
+    """See whether somebody was removed: before that they cannot be taken out of the history.
+
+    Raises:
+        Rejected: 409, if they are still there.
+    """
+    if _is_there(place, f"staff-{_name_id('id', id)}"):
+        raise Rejected(409, f"id: {id} is still there: use `staffcall staff remove {id} --erase`")
+
+
 def answer(place: Place, id: str, kind: CallEvent) -> Outcome:
     """Have somebody go away, or come back, by the hand of an administrator.
 
@@ -327,6 +337,20 @@ def answer(place: Place, id: str, kind: CallEvent) -> Outcome:
         return record(place, f"staff-{_name_id('id', id)}", answered(kind, key))
     except Rejected as no:
         raise Rejected(404, f"id: there is no staff {id}") if no.code == 404 else no from no
+
+
+def set_backup(place: Place, id: str, backup: str) -> None:
+    """Say who is asked when somebody cannot come; ``""`` for nobody.
+
+    Raises:
+        Rejected: 400, if that is themselves; 404, if there is no such person, or no such backup.
+    """
+    thing = _get(place, "staff", _name_id("id", id))
+    if backup == id:
+        raise Rejected(400, f"backup: expected somebody else, got {backup}")
+    if backup and not _is_there(place, f"staff-{_name_id('backup', backup)}"):
+        raise Rejected(404, f"backup: there is no staff {backup}")
+    place.things.update(thing.name, {"backup": backup})
 
 
 def people(place: Place) -> Iterator[Person]:
@@ -443,6 +467,27 @@ def booth(place: Place, id: str) -> Booth:
         Rejected: 404, if there is no such booth.
     """
     return _read_booth(place, _get(place, "booth", _name_id("id", id)))
+
+
+def order_booth(place: Place, id: str, staff: Sequence[str]) -> bool:
+    """Put these of a booth's staff first, in this order; whoever else is on its list stays behind them.
+
+    So nobody is lost who joined the list in the meantime. Whether anything was changed.
+
+    Raises:
+        Rejected: 400, if somebody is named twice; 404, if there is no such booth; 409, for who is not on its list.
+    """
+    _get(place, "booth", _name_id("id", id))
+    first = [f"staff-{_name_id('staff', each)}" for each in staff]
+    if twice := next((each for n, each in enumerate(staff) if each in staff[:n]), ""):
+        raise Rejected(400, f"staff: expected each once, got {twice} twice")
+
+    def ordered(listed: list[str]) -> list[str]:
+        if stranger := next((each for each in first if each not in listed), ""):
+            raise Rejected(409, f"staff: {stranger.removeprefix('staff-')} is not on the list of booth {id}")
+        return [*first, *(each for each in listed if each not in first)]
+
+    return _relist(place, id, ordered)
 
 
 # --- what may stand there

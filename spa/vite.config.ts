@@ -9,6 +9,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     assetsInlineLimit: 0,
     license: { fileName: "licenses.md" }, // MQTT.js and Vue ask for it in every copy
+    rolldownOptions: { input: ["index.html", "admin.html"] },
   },
   test: { include: ["test/**/*.test.ts"] },
 });

@@ -221,6 +221,40 @@ def test_an_import_can_be_repeated_and_takes_what_excel_saves_in_japan(cli: Cli,
     assert "鈴木 一郎" in cli("staff", "list").out
 
 
+def test_what_is_exported_can_be_imported(cli: Cli, folder: Path) -> None:
+    cli(
+        "staff",
+        "add",
+        "ex1",
+        "--name",
+        "花, Hana",
+        "--slack",
+        "U0EX1",
+        "--booth",
+        "far",
+        "--mail",
+        "hana@example.com",
+    )
+    cli("staff", "add", "ex2", "--name", "Sora", "--booth", "far")
+    assert cli("booth", "order", "far", "ex2").out == "booth far: ex2 ex1\n"
+    assert cli("staff", "backup", "ex1", "ex2").out == "staff ex1: ex2 stands in\n"
+    lines = cli("staff", "export").out.splitlines()
+    assert lines[0] == "id,name,role,slack,phone,backup,booth,mail,line"
+    assert [line for line in lines if line.startswith("ex")] == [
+        "ex2,Sora,,,,,far,,",
+        'ex1,"花, Hana",,U0EX1,,ex2,far,hana@example.com,',
+    ]
+    file = folder / "out.csv"
+    assert cli("staff", "export", str(file)).out == ""
+    assert file.read_bytes().startswith(b"\xef\xbb\xbfid,name")  # or Excel would take it for another encoding
+    again = cli("staff", "import", str(file))
+    assert again.status == 0
+    assert {line.rpartition(": ")[2] for line in again.out.splitlines()} == {"there already"}
+    assert cli("staff", "backup", "ex1").out == "staff ex1: nobody stands in\n"
+    assert "somebody else" in failed(cli("staff", "backup", "ex1", "ex1"))
+    assert "not on the list" in failed(cli("booth", "order", "far", "nobody"))
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

@@ -358,6 +358,79 @@ def test_away_and_back_by_an_administrator(shop: Shop) -> None:
     )
 
 
+# --- The order of a booth, and who stands in
+
+
+def test_a_booth_is_put_in_order_and_who_is_not_named_stays_behind(shop: Shop) -> None:
+    for id in ("hana", "sora", "riku", "yuki"):
+        add(shop, id)
+    assert registry.order_booth(shop.place, "main", ["riku", "sora"])
+    assert listed(shop) == ["staff-riku", "staff-sora", "staff-hana", "staff-yuki"]
+    assert not registry.order_booth(shop.place, "main", ["riku"])
+
+
+def test_who_joins_while_a_booth_is_put_in_order_stays_on_its_list(shop: Shop) -> None:
+    add(shop, "hana")
+    add(shop, "sora")
+    update = shop.shadows.update
+
+    def joined_before(thing: str, **more: Any) -> int:
+        shop.shadows.update = update  # type: ignore[method-assign]
+        add(shop, "riku")
+        return update(thing, **more)
+
+    shop.shadows.update = joined_before  # type: ignore[method-assign]
+    registry.order_booth(shop.place, "main", ["sora", "hana"])
+    assert listed(shop) == ["staff-sora", "staff-hana", "staff-riku"]
+
+
+@pytest.mark.parametrize(
+    ("booth", "staff", "code", "words"),
+    [
+        ("main", ["hana", "hana"], 400, "staff: expected each once, got hana twice"),
+        ("main", ["Hana"], 400, "staff: expected"),
+        ("main", ["sora"], 409, "staff: sora is not on the list of booth main"),
+        ("east", ["hana"], 404, "id: there is no booth east"),
+        ("East", ["hana"], 400, "id: expected"),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused(
+    shop: Shop, booth: str, staff: list[str], code: int, words: str
+) -> None:
+    add(shop, "hana")
+    before = everything(shop)
+    assert refused(code, lambda: registry.order_booth(shop.place, booth, staff)).startswith(words)
+    assert everything(shop) == before
+
+
+def test_a_backup_is_set_changed_and_taken_away(shop: Shop) -> None:
+    for id in ("hana", "sora"):
+        add(shop, id, slack=f"U0{id.upper()}")
+    registry.set_backup(shop.place, "hana", "sora")
+    assert registry.person(shop.place, "hana").backup == "sora"
+    registry.set_backup(shop.place, "hana", "")
+    found = registry.person(shop.place, "hana")
+    assert (found.backup, found.slack) == ("", "U0HANA")
+
+
+@pytest.mark.parametrize(
+    ("id", "backup", "code", "words"),
+    [
+        ("hana", "hana", 400, "backup: expected somebody else"),
+        ("hana", "nobody", 404, "backup: there is no staff nobody"),
+        ("hana", "No", 400, "backup: expected"),
+        ("nobody", "hana", 404, "id: there is no staff nobody"),
+    ],
+)
+def test_a_backup_who_cannot_stand_in_is_refused(
+    shop: Shop, id: str, backup: str, code: int, words: str
+) -> None:
+    add(shop, "hana")
+    before = everything(shop)
+    assert refused(code, lambda: registry.set_backup(shop.place, id, backup)).startswith(words)
+    assert everything(shop) == before
+
+
 # --- Many at once
 
 

@@ -129,8 +129,17 @@ def test_the_demo_closes_the_loop_with_no_account(tmp_path: Path, slack: FakeSla
         assert shop.state("hana") == "running"
         shown = process.output.decode()
         assert f"http://{at}/demo" in shown
+        assert f"http://{at}/admin  (token: {shop.data / 'demo' / 'tokens.json'})" in shown
         tokens = json.loads((shop.data / "demo" / "tokens.json").read_text())
         assert all(secret not in shown for secret in tokens.values())
+        health = get(f"http://{at}/admin/api/health", Authorization=f"Bearer {tokens['admin']}")[1][
+            "findings"
+        ]
+        not_right = {each["what"] for each in health if each["verdict"] != "right"}
+        assert not_right == {
+            "kiosk",
+            "settings",
+        }  # no screen, and no real Slack; nobody asks Slack for the time
         assert (shop.data / "demo" / "tokens.json").stat().st_mode & 0o077 == 0
 
 

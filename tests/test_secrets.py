@@ -392,6 +392,8 @@ def pages(run: Run) -> None:
         "/admin/admin.css",
         "/admin/api/history",
         "/admin/api/unknown-buttons",
+        "/admin/api/signs",
+        "/admin/api/health",
         "/metrics",
         "/favicon.svg",
         "/demo",
@@ -405,6 +407,9 @@ def pages(run: Run) -> None:
             {"Cookie": cookie},
         ):
             assert run.ask("GET", path, **headers)[0] in (200, 401, 404)
+    for path in ("/admin/api/now", "/admin/api/staff.csv"):  # who is logged in may know
+        for headers in ({}, {"Accept": HTML}, {"Cookie": "staffcall_session=x"}):
+            assert run.ask("GET", path, **headers)[0] == 401
 
 
 def shadows(run: Run) -> None:

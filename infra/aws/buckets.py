@@ -127,7 +127,8 @@ def put_kiosk(account: Account, outputs: Mapping[str, str], say: Say) -> None:
 
 
 def _kiosk(account: Account, outputs: Mapping[str, str]) -> dict[str, bytes]:
-    built = [file for file in KIOSK.rglob("*") if file.is_file()]
+    # There is no admin's page: IAM decides who may do what.
+    built = [file for file in KIOSK.rglob("*") if file.is_file() and not file.name.startswith("admin")]
     files = {file.relative_to(KIOSK).as_posix(): file.read_bytes() for file in built}
     return {**files, "config.json": json.dumps(_config(account, outputs)).encode()}
 

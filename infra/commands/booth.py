@@ -14,7 +14,7 @@ from shadows.staff import BUSY
 
 @click.group()
 def booth() -> None:
-    """Booths: add, list, show."""
+    """Booths: add, list, show, order."""
 
 
 @booth.command()
@@ -42,6 +42,16 @@ def show_(here: Here, id: str) -> None:
     found = registry.booth(here.place, id)
     rows = [(id, *_look(here.place, id)) for id in found.staff]
     show(("id", "name", "state", "call of"), rows, title=f"{found.id}: {found.title}")
+
+
+@booth.command()
+@click.argument("id")
+@click.argument("staff", nargs=-1, required=True)
+@click.pass_obj
+def order(here: Here, id: str, staff: tuple[str, ...]) -> None:
+    """Put these of a booth's staff first, in this order; running kiosks show it at once."""
+    registry.order_booth(here.place, id, staff)
+    click.echo(f"booth {id}: {' '.join(registry.booth(here.place, id).staff)}")
 
 
 def _look(place: Place, id: str) -> tuple[str, str, str]:

@@ -1,7 +1,6 @@
 """``staffcall doctor``: whether every route works, from each button to each person's phone and each booth's screen."""
 
 import json
-import time
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,6 @@ import click
 
 from infra.commands.here import Here, refusals
 from infra.commands.table import plain
-from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.finding import Finding, Verdict, right, unknown, wrong
 from shadows.shadow import JsonObject
@@ -19,7 +17,6 @@ from shadows.trouble import Trouble
 
 if TYPE_CHECKING:
     from infra.checks import Roster
-    from infra.settings import Settings
 
 COLOURS: Final = {Verdict.RIGHT: "green", Verdict.WRONG: "red", Verdict.UNKNOWN: "yellow"}
 START: Final = "Run `staffcall run`."
@@ -59,9 +56,8 @@ def report(looked: Iterable[Finding], *, as_json: bool) -> None:
 def _here(here: Here, *, post: bool) -> Iterator[Finding]:
     from infra import checks  # noqa: PLC0415
     from infra.local import check  # noqa: PLC0415
-    from infra.slack import way_of  # noqa: PLC0415
 
-    folder, settings = Path(here.running.data), here.settings
+    folder = Path(here.running.data)
     said = asked(here)
     if isinstance(said, Trouble):
         yield wrong(said)
@@ -69,17 +65,11 @@ def _here(here: Here, *, post: bool) -> Iterator[Finding]:
             "run", "Screens, timers and links cannot be seen from outside", f"{START} Then ask again."
         )
         roster = yield from offline(folder)
+        yield from check.of_place(None, roster, here.settings, folder, post=post)
     else:
         yield right("run", f"`staffcall run` answers at {here.running.http}")
         roster = checks.Roster.of(here.place)
-        yield from check.of_process(said, roster.booths, way_of(settings))
-    yield from check.of_disk(folder)
-    yield from check.of_secrets(folder)
-    yield from checks.of_guessing(settings)
-    yield from checks.of_clock(settings)
-    yield from check.of_webhooks(settings, post=post)
-    simulated = isinstance(said, dict) and said["slack"] == "simulator"
-    yield from _anywhere(roster, None if simulated else settings, post=post)
+        yield from check.of_place(said, roster, here.settings, folder, post=post)
 
 
 def asked(here: Here) -> JsonObject | Trouble:
@@ -125,24 +115,7 @@ def _on_aws(here: Here, *, post: bool) -> Iterator[Finding]:
     if settings is None:
         detail = "Slack was not looked at: you may not read the stack's secrets"
         yield unknown("slack", detail, "Have ssm:GetParametersByPath allowed to you.")
-    yield from _anywhere(checks.Roster.of(here.place), settings, post=post)
-
-
-def _anywhere(roster: "Roster", settings: "Settings | None", *, post: bool) -> Iterator[Finding]:
-    from infra import checks  # noqa: PLC0415
-
-    yield from checks.of_routes(roster, _channels(settings))
-    yield from checks.of_buttons(roster.buttons, time.time_ns() // 1_000_000)
-    if settings:
-        yield from checks.of_settings(settings)
-        yield from checks.of_slack(settings, roster.people, post=post)
-
-
-def _channels(settings: "Settings | None") -> Channels:
-    """The ways beside Slack; a demo's Slack, and one that nobody may look at, is one, too."""
-    from infra.local.alerts import channels_of  # noqa: PLC0415
-
-    return channels_of(settings) if settings and settings.alerts else Channels()
+    yield from checks.of_anywhere(checks.Roster.of(here.place), settings, post=post)
 
 
 # --- how it is shown

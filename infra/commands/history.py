@@ -11,7 +11,7 @@ import click
 
 from infra.commands.here import Here, refusals
 from infra.commands.table import moment, show
-from shadows.errors import Rejected
+from shadows import registry
 from shadows.shadow import JsonObject
 
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -39,13 +39,14 @@ class Moment(click.ParamType[int]):
 
 @click.command()
 @click.option("--since", type=Moment(), default=0, metavar="TIME", help="30m, 24h, 7d, or 2026-11-21.")
+@click.option("--until", type=Moment(), default=0, metavar="TIME", help="The same; until then.")
 @click.option("--staff", default="", metavar="ID", help="Only what is about this person.")
 @click.option("--booth", default="", metavar="ID", help="Only the calls of this booth.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list of all columns.")
 @click.pass_obj
-def history(here: Here, since: int, staff: str, booth: str, as_json: bool) -> None:
+def history(here: Here, /, as_json: bool, **wanted: Any) -> None:
     """Show what was asked of whom, and what became of each message: told, failed, or none needed."""
-    found = on_record(here, since=since, staff=staff, booth=booth)
+    found = on_record(here, **wanted)
     merged = sorted(_merged(found), key=lambda row: (row["at"], row["type"] == "delivery"))
     if as_json:
         click.echo(json.dumps(merged, ensure_ascii=False, indent=1))
@@ -73,6 +74,7 @@ def on_record(
     here: Here,
     *,
     since: int = 0,
+    until: int = 0,
     staff: str = "",
     booth: str = "",
     before: tuple[int, int] | None = None,
@@ -82,19 +84,21 @@ def on_record(
     Args:
         here: where we act.
         since: ms since 1970.
+        until: the same; 0 for now.
         staff: id of the only person that matters; "" for all.
         booth: id of the only booth that matters; "" for all.
         before: the numbers (``n``) of a row and of a delivery: only what is older; None for all.
     """
     if not here.on_aws:
         older = {"rowsBefore": before[0], "deliveriesBefore": before[1]} if before else {}
-        asked = urlencode({"since": since, "staff": staff, "booth": booth, **older})
+        asked = urlencode({"since": since, "until": until, "staff": staff, "booth": booth, **older})
         return here.ask(f"/admin/api/history?{asked}", "admin")
     from infra.aws import tables  # noqa: PLC0415
 
     with refusals():
         rows = tables.history(here.account.client("dynamodb"), here.outputs["HistoryTable"], since=since)
     chosen = (row for row in rows if staff in ("", row["thing"].removeprefix("staff-")))
+    chosen = (row for row in chosen if not until or row["at"] <= until)
     return {
         "rows": [row for row in chosen if booth in ("", row["booth"])],
         "deliveries": [],
@@ -108,8 +112,7 @@ def erase(here: Here, id: str) -> str:
     Raises:
         Rejected: 409, if they are still there; 404, if nothing is on record of them.
     """
-    if any(thing.name == f"staff-{id}" for thing in here.place.things.list(type="staff")):
-        raise Rejected(409, f"id: {id} is still there: use `staffcall staff remove {id} --erase`")
+    registry.check_gone(here.place, id)
     if not here.on_aws:
         return str(here.ask(f"/admin/api/staff/{quote(id, safe='')}/erase", "admin", {})["pseudonym"])
     from infra.aws import tables  # noqa: PLC0415

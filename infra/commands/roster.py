@@ -10,9 +10,8 @@ import click
 
 from infra import rosters
 from infra.commands.here import Here
-from infra.commands.staff import decoded
 from infra.commands.table import show
-from shadows import duty
+from shadows import duty, sheet
 from shadows.duty import Duty
 
 
@@ -50,7 +49,7 @@ def import_(here: Here, file: Path, zone: tzinfo | None) -> None:
     after "from". Several people may be on duty at once: the first who is free is called.
     """
     try:
-        found = rosters.load(here.place, decoded(file), zone)
+        found = rosters.load(here.place, sheet.decoded(file.read_bytes()), zone)
     except rosters.BadRoster as bad:
         for problem in bad.problems:
             click.echo(problem, err=True)

@@ -1,11 +1,8 @@
 """``staffcall staff``: who is there."""
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import click
 
@@ -14,17 +11,14 @@ from infra.commands.here import Here
 from infra.commands.progress import told
 from infra.commands.slack import settings_of
 from infra.commands.table import moment, plain, show
-from shadows import registry
-from shadows.errors import Rejected
+from shadows import registry, sheet
 from shadows.registry import Bereft, Done, NewStaff, Person, Row
 from shadows.staff import BUSY, CallEvent, StaffState
-
-COLUMNS: Final = ("id", "name", "role", "slack", "phone", "backup", "booth", "mail", "line")
 
 
 @click.group()
 def staff() -> None:
-    """Staff: add, list, show, remove, erase, import; away and back."""
+    """Staff: add, list, show, remove, erase, import, export; backup, away and back."""
 
 
 @staff.command()
@@ -97,10 +91,32 @@ def import_(here: Here, file: Path) -> None:
 
     The header is required, and of the columns id and name. A backup may come in a later line.
     """
-    lines = list(_lines(decoded(file)))
+    lines = sheet.read(file.read_bytes())
     rows = told(registry.import_staff(here.place, lines), _line, title="import", total=len(lines))
     if failed := sum(row.done is None for row in rows):
         raise click.ClickException(f"{failed} of {len(lines)} lines failed")
+
+
+@staff.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@click.pass_obj
+def export(here: Here, file: Path | None) -> None:
+    """Write everybody into a CSV file that `staff import` reads; without a FILE, here."""
+    written = sheet.write(registry.people(here.place), registry.booths(here.place))
+    if file:
+        file.write_bytes(written.encode("utf-8-sig"))  # by that mark Excel knows the encoding
+    else:
+        click.echo(written.replace("\r\n", "\n"), nl=False)
+
+
+@staff.command()
+@click.argument("id")
+@click.argument("backup", default="")
+@click.pass_obj
+def backup(here: Here, id: str, backup: str) -> None:
+    """Say who is asked when somebody cannot come; nobody without a BACKUP."""
+    registry.set_backup(here.place, id, backup)
+    click.echo(f"staff {id}: {f'{backup} stands in' if backup else 'nobody stands in'}")
 
 
 @staff.command()
@@ -120,17 +136,11 @@ def back(here: Here, id: str) -> None:
 
 
 def _slack_id(here: Here, new: NewStaff, email: str) -> str:
-    from infra.checks import bot_asker  # noqa: PLC0415
-    from slack_bridge.check import id_of  # noqa: PLC0415
+    from infra.checks import id_by_email  # noqa: PLC0415
 
     if new.slack:
         raise click.UsageError("give --slack or --email, not both.")
-    settings = settings_of(here)
-    if not settings.slack_bot_token:
-        raise click.ClickException(
-            "email: only a bot can look it up: set SLACK_BOT_TOKEN, or give the id from their profile with --slack"
-        )
-    return id_of(bot_asker(settings), email)
+    return id_by_email(settings_of(here), email)
 
 
 def _erase(here: Here, id: str) -> None:
@@ -196,58 +206,6 @@ def _warnings(id: str, bereft: Bereft) -> Iterator[str]:
         yield f"Warning: {id} was the backup of: {' '.join(bereft.staff)}"
     if bereft.booths:
         yield f"Warning: the roster still has {id} at: {' '.join(bereft.booths)}"
-
-
-def decoded(file: Path) -> str:
-    """A file's text.
-
-    Raises:
-        click.ClickException: it is in no encoding that spreadsheets write.
-    """
-    read = file.read_bytes()
-    try:
-        return read.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    try:
-        return read.decode("cp932")  # what Excel saves on a Japanese Windows
-    except UnicodeDecodeError:
-        raise click.ClickException(f"{file}: expected UTF-8 (or Shift_JIS) text, got other bytes") from None
-
-
-def _lines(text: str) -> Iterator[tuple[int, str, NewStaff | Rejected]]:
-    """Of each line its number, the id in it, and the person, or what is wrong with them."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [name.strip().lower() for name in next(reader, [])]
-        _check(header)
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield _parsed(reader.line_num, header, [cell.strip() for cell in cells])
-    except csv.Error as error:
-        raise click.ClickException(
-            f"line {reader.line_num}: expected CSV, got something else ({error})"
-        ) from None
-
-
-def _check(header: list[str]) -> None:
-    strange = [name for name in header if name not in COLUMNS]
-    if strange or not {"id", "name"} <= set(header) or len(set(header)) < len(header):
-        raise click.ClickException(
-            f"line 1: expected a header of {','.join(COLUMNS)} (id and name at least, each once), "
-            f"got {','.join(header)[:200]!r}"
-        )
-
-
-def _parsed(line: int, header: list[str], cells: list[str]) -> tuple[int, str, NewStaff | Rejected]:
-    fields = dict(zip(header, cells, strict=False))
-    if len(cells) != len(header):
-        return line, fields["id"], Rejected(400, f"expected {len(header)} cells, got {len(cells)}")
-    filled = {name: value for name, value in fields.items() if value}
-    try:
-        return line, fields["id"], NewStaff(**{"id": "", "name": "", **filled})
-    except Rejected as no:
-        return line, fields["id"], no
 
 
 def _line(row: Row) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from infra import webhook
+from infra import checks, webhook
 from infra.checks import Roster
 from infra.local.service import LocalShadows, ShadowService
 from infra.local.signs import Sign
@@ -17,6 +17,7 @@ from infra.local.store import Store, damage_in
 from infra.local.things import LocalThings, Registry
 from infra.local.watch import FREE_SPACE, LEAST_FREE
 from infra.settings import TOKENS_FILE, Settings
+from infra.slack import way_of
 from infra.webhook import NotSent
 from shadows.calls import Place
 from shadows.finding import Finding, right, unknown, wrong
@@ -48,6 +49,30 @@ def roster(folder: Path) -> Roster:
         return Roster.of(place)
     finally:
         store.close()
+
+
+def of_place(
+    said: JsonObject | None, roster: Roster, settings: Settings, folder: Path, *, post: bool
+) -> Iterator[Finding]:
+    """Everything that can be looked at where the process runs.
+
+    Args:
+        said: what ``/admin/api/signs`` answers; None if nothing does.
+        roster: who is registered.
+        settings: how Slack is connected, and who else is told.
+        folder: of the data.
+        post: whether to post one harmless line, and a message about nothing to each webhook.
+    """
+    if said:
+        yield from of_process(said, roster.booths, way_of(settings))
+    yield from of_disk(folder)
+    yield from of_secrets(folder)
+    yield from checks.of_guessing(settings)
+    yield from of_webhooks(settings, post=post)
+    simulated = said is not None and said["slack"] == "simulator"
+    if not simulated:
+        yield from checks.of_clock(settings)
+    yield from checks.of_anywhere(roster, None if simulated else settings, post=post)
 
 
 # --- what the process says

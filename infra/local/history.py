@@ -21,6 +21,7 @@ from shadows.telling import Attempt
 log = logging.getLogger(__name__)
 
 MOST: Final = 10_000
+NEWS: Final = 50
 BEYOND: Final = 2**53  # no row has such a number
 A_DAY_MS: Final = 86_400_000
 PRUNED_AT_ONCE: Final = 500  # so few that a press in between does not wait
@@ -52,13 +53,15 @@ LAST: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which rows: those after ``since`` (ms since 1970), of one thing, of one booth's calls; "" for all.
+    """Which rows: those after ``since`` and up to ``until`` (ms since 1970; 0 for no end), of one thing, of one booth's
+    calls; "" for all.
 
     Attributes:
         before: only the rows with lower numbers than these: of transitions, and of deliveries.
     """
 
     since: int = 0
+    until: int = 0
     thing: str = ""
     booth: str = ""
     before: tuple[int, int] = (BEYOND, BEYOND)
@@ -128,7 +131,7 @@ def rows(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:
     """The last transitions, oldest first, at most ``MOST``."""
     return _found(
         db,
-        "SELECT * FROM history WHERE n < :before AND at > :since AND (:thing = '' OR thing = :thing) "
+        "SELECT * FROM history WHERE n < :before AND at > :since AND (:until = 0 OR at <= :until) AND (:thing = '' OR thing = :thing) "
         "AND (:booth = '' OR booth = :booth) ORDER BY n DESC LIMIT :most",
         wanted,
         wanted.before[0],
@@ -139,7 +142,7 @@ def deliveries(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:
     """The last attempts, oldest first, at most ``MOST``."""
     return _found(
         db,
-        "SELECT * FROM deliveries WHERE n < :before AND at > :since AND (:thing = '' OR thing = :thing) "
+        "SELECT * FROM deliveries WHERE n < :before AND at > :since AND (:until = 0 OR at <= :until) AND (:thing = '' OR thing = :thing) "
         "AND (:booth = '' OR call IN (SELECT call FROM history WHERE booth = :booth)) "
         "ORDER BY n DESC LIMIT :most",
         wanted,
@@ -209,6 +212,16 @@ def of_a_day(db: sqlite3.Connection) -> tuple[int, int]:
     )
     rows, attempts = ((each.fetchone() or (0,))[0] for each in found)
     return int(rows), int(attempts)
+
+
+def news(db: sqlite3.Connection, row: int, delivery: int) -> JsonObject:
+    """``{"rows", "deliveries"}`` with greater numbers than these, oldest first; the last ``NEWS`` of each."""
+    found = {}
+    for name, table, n in (("rows", "history", row), ("deliveries", "deliveries", delivery)):
+        query = f"SELECT * FROM {table} WHERE n > ? ORDER BY n DESC LIMIT ?"  # noqa: S608 - our own two names
+        listed = db.execute(query, (max(-1, min(n, BEYOND)), NEWS))
+        found[name] = list(_named(listed))[::-1]
+    return found
 
 
 def erase(db: sqlite3.Connection, thing: str) -> str:
@@ -281,6 +294,7 @@ def _found(db: sqlite3.Connection, query: str, wanted: Wanted, before: int) -> l
     given: dict[str, Any] = {
         "before": before,
         "since": wanted.since,
+        "until": wanted.until,
         "thing": wanted.thing,
         "booth": wanted.booth,
         "most": MOST,

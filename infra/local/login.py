@@ -35,6 +35,25 @@ PAGE_HEADERS: Final = {
     "Referrer-Policy": "same-origin",
 }
 
+WORDS: Final = {
+    "en": {
+        "title": "Log in",
+        "token": "Admin token",
+        "enter": "Log in",
+        "wrong": "That is not the admin token.",
+        "wait": "Too many wrong tokens came from your address. Try again in {} s.",
+        "where": "It is STAFFCALL_ADMIN_TOKEN, or else “admin” in tokens.json in the data folder.",
+    },
+    "ja": {
+        "title": "ログイン",
+        "token": "管理用トークン",
+        "enter": "ログイン",
+        "wrong": "管理用トークンが違います。",
+        "wait": "同じ接続元から誤ったトークンが続きました。{}秒後にもう一度お試しください。",
+        "where": "STAFFCALL_ADMIN_TOKEN の値、またはデータフォルダーの tokens.json にある admin の値です。",
+    },
+}
+
 
 class Sessions:
     """Who is logged in, in memory: after a restart one logs in again."""
@@ -186,15 +205,10 @@ def _with_cookie(session: str, seconds: int) -> Any:
 
 def login_page(code: int, no: Rejected | None = None) -> Response:
     """The form, and what was wrong with what came by it."""
-    answer = page("login.html", wrong=no)
+    lang = request.accept_languages.best_match(list(WORDS)) or "en"
+    answer = make_response(render_template("login.html", lang=lang, words=WORDS[lang], wrong=no))
+    answer.headers.update(PAGE_HEADERS)
     answer.status_code = code
     if isinstance(no, TooMany):
         answer.headers["Retry-After"] = str(no.wait_s)
-    return answer
-
-
-def page(name: str, **said: Any) -> Response:
-    """One of our own pages, with what it is to say."""
-    answer = make_response(render_template(name, **said))
-    answer.headers.update(PAGE_HEADERS)
     return answer

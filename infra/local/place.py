@@ -17,9 +17,9 @@ from flask import Blueprint
 import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
-from infra import running
+from infra import checks, running
 from infra.broker import Broker
-from infra.local import clock, history, unknown
+from infra.local import check, clock, history, unknown
 from infra.local.alerter import Alerter
 from infra.local.alerts import channels_of, senders_of
 from infra.local.auditor import Auditor
@@ -52,6 +52,7 @@ from infra.slack import announce_duty, bot_of, teller_of, way_of
 from shadows.calls import Place
 from shadows.duty import ROSTER
 from shadows.errors import Rejected
+from shadows.finding import Finding
 from shadows.reset import restamp
 from slack_bridge.check import Asker
 from slack_bridge.flask_doors import blueprint as slack_blueprint
@@ -251,6 +252,7 @@ class LocalPlace:
         """
         if simulated:
             furnish(self.place)
+        self.folder = folder
         self.watch = self._watch(folder)
         self.simulated = bool(simulated) and simulated in self.settings.slack_webhook_url
         self._start(self.follower)
@@ -334,6 +336,9 @@ class LocalPlace:
             signs=self.vital_signs,
             unknown_buttons=self.unknown.list,
             history=self.records,
+            news=lambda row, delivery: self.store.run(lambda db: history.news(db, row, delivery)),
+            look=self.look,
+            id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
             doors=(
                 button_blueprint(self.button_services),
@@ -390,6 +395,11 @@ class LocalPlace:
             "clockOffMs": self.clock.off_ms,
             "slack": "simulator" if self.simulated else way_of(self.settings),
         }
+
+    def look(self, said: dict[str, Any]) -> Iterator[Finding]:
+        """At everything that ``staffcall doctor`` looks at, from here."""
+        roster = checks.Roster.of(self.place)
+        return check.of_place(said, roster, self.settings, self.folder, post=False)
 
     def records(self, wanted: Wanted) -> dict[str, Any]:
         """What is on record; a press does not wait for who reads it."""

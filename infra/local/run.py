@@ -209,9 +209,11 @@ def _greeting(settings: Settings, addresses: Addresses, *, demo: bool) -> str:
     kiosks = settings.ws_url or f"ws://{seen(addresses.websocket)}/mqtt"
     folder = settings.data / "demo" if demo else settings.data
     token = "STAFFCALL_BUTTON_TOKEN" if settings.button_token else folder / TOKENS_FILE
+    admin = "STAFFCALL_ADMIN_TOKEN" if settings.admin_token else folder / TOKENS_FILE
     lines = [
         ("Kiosk", f"http://{kiosk}/"),
         *([("Demo", f"http://{kiosk}/demo  (Slack, and a button to press)")] if demo else []),
+        ("Admin", f"http://{kiosk}/admin  (token: {admin})"),
         ("Buttons", f"http://{kiosk}/buttons/webhook  /buttons/soracom  (token: {token})"),
         ("Slack", f"http://{kiosk}/slack/outgoing  /slack/events"),
         ("MQTT", f"{devices}  (devices{', TLS' if settings.mqtt_tls else ''})   {kiosks}  (kiosks)"),

@@ -3,23 +3,24 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from flask import Blueprint, Flask, Response, make_response, request, send_from_directory
+from flask import Blueprint, Flask, Response, make_response, redirect, request, send_from_directory
 from werkzeug.exceptions import HTTPException
 
+from infra.local import admin
 from infra.local.health import Health, public
 from infra.local.history import BEYOND, Wanted
 from infra.local.limits import Strangers, TooMany
-from infra.local.login import Entrance, Sessions, page, wants_page
+from infra.local.login import Entrance, Sessions, wants_page
 from infra.local.login import blueprint as login_blueprint
 from infra.local.metrics import Page, Tally
 from shadows.calls import Place, read
 from shadows.errors import Rejected
+from shadows.finding import Finding
 from shadows.registry import booths
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 DIST: Final = Path(__file__).resolve().parents[2] / "spa" / "dist"
 HOST_NAME: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 DOORS: Final = re.compile(r"/(buttons|slack|answer)/")
+PAGE: Final = "admin.html"
 A_YEAR: Final = 31_536_000
 A_FAR_DAY: Final = 2**53  # ms since 1970; what is later does not fit into the database
 
@@ -44,6 +46,9 @@ class Web:
         tally: how calls go, for ``/metrics``.
         health: what is wrong right now.
         signs: how the place is, as only it knows.
+        news: what is on record after a transition and an attempt of these numbers.
+        look: at everything that ``staffcall doctor`` looks at, given ``signs`` and the troubles.
+        id_by_email: whose address in Slack this is.
         erase: takes a thing out of the history; the answer is its pseudonym.
         doors: the packages' blueprints.
     """
@@ -60,6 +65,9 @@ class Web:
     signs: Callable[[], dict[str, Any]]
     unknown_buttons: Callable[[], list[dict[str, Any]]]
     history: Callable[[Wanted], dict[str, Any]]
+    news: Callable[[int, int], dict[str, Any]]
+    look: Callable[[dict[str, Any]], Iterable[Finding]]
+    id_by_email: Callable[[str], str]
     erase: Callable[[str], str]
     doors: tuple[Blueprint, ...] = ()
 
@@ -75,6 +83,7 @@ def app(web: Web) -> Flask:
     entrance = Entrance(token=web.admin_token, sessions=Sessions(web.place.clock))
     made.register_blueprint(login_blueprint(entrance))
     made.register_blueprint(_admin(web))
+    made.register_blueprint(admin.blueprint(_services(web)))
     made.before_request(entrance.keep_out)
     made.register_error_handler(Rejected, _rejected)
     made.register_error_handler(HTTPException, _wrong_address)
@@ -172,6 +181,8 @@ def _kiosk(web: Web) -> Blueprint:
 
     @kiosk.get("/<path:name>")
     def built(name: str) -> Response:
+        if name == PAGE:
+            raise Rejected(404, f"/{name}: it is at /admin")
         return _file(name)
 
     return kiosk
@@ -185,49 +196,66 @@ def _file(name: str) -> Response:
     return answer
 
 
-def _admin(web: Web) -> Blueprint:
-    admin = Blueprint("admin", __name__)
+def _signs(web: Web) -> dict[str, Any]:
+    return {**web.signs(), "troubles": [asdict(trouble) for trouble in web.health.troubles()]}
 
-    @admin.get("/admin")
-    @admin.get("/admin/")
+
+def _services(web: Web) -> admin.Services:
+    return admin.Services(
+        place=web.place,
+        signs=lambda: _signs(web),
+        unknown_buttons=web.unknown_buttons,
+        news=web.news,
+        look=web.look,
+        id_by_email=web.id_by_email,
+        erase=web.erase,
+    )
+
+
+def _admin(web: Web) -> Blueprint:
+    door = Blueprint("admin", __name__)
+
+    @door.get("/admin")
     def overview() -> Any:
-        shown = {
+        if wants_page():
+            return _file(PAGE)
+        return {
             "staff": list(_everybody(web.place)),
             "troubles": [asdict(trouble) for trouble in web.health.troubles()],
             "unknownButtons": web.unknown_buttons(),
             "counts": web.counts(),
         }
-        return page("admin.html", tables=list(_tables(shown))) if wants_page() else shown
 
-    @admin.get("/admin/api/unknown-buttons")
+    @door.get("/admin/")
+    def overview_too() -> Any:  # a page that is served here would look for its parts in another folder
+        return redirect("/admin", 308) if wants_page() else overview()
+
+    @door.get("/admin/api/unknown-buttons")
     def unknown_buttons() -> dict[str, Any]:
         return {"buttons": web.unknown_buttons()}
 
-    @admin.get("/admin/api/signs")
+    @door.get("/admin/api/signs")
     def signs() -> dict[str, Any]:
-        return {**web.signs(), "troubles": [asdict(trouble) for trouble in web.health.troubles()]}
+        return _signs(web)
 
-    @admin.get("/admin/api/history")
+    @door.get("/admin/api/history")
     def history() -> dict[str, Any]:
         asked = request.args
         return web.history(
             Wanted(
                 since=min(max(0, asked.get("since", 0, int)), A_FAR_DAY),
+                until=min(max(0, asked.get("until", 0, int)), A_FAR_DAY),
                 thing=f"staff-{asked['staff']}" if asked.get("staff") else "",
                 booth=asked.get("booth", ""),
                 before=(_number("rowsBefore"), _number("deliveriesBefore")),
             )
         )
 
-    @admin.post("/admin/api/staff/<id>/erase")
-    def erase(id: str) -> dict[str, Any]:
-        return {"pseudonym": web.erase(f"staff-{id}")}
-
-    @admin.get("/admin/<path:name>")
+    @door.get("/admin/<path:name>")
     def nothing_here(name: str) -> Response:
         raise Rejected(404, f"/admin/{name}: there is no such page")
 
-    @admin.get("/metrics")
+    @door.get("/metrics")
     def metrics() -> Response:
         states = Counter(each["state"] for each in _everybody(web.place))
         web.tally.catch_up(booth.id for booth in booths(web.place))
@@ -235,31 +263,12 @@ def _admin(web: Web) -> Blueprint:
         text, kind = numbers.text(request.headers.get("Accept", ""))
         return Response(text, content_type=kind)
 
-    return admin
+    return door
 
 
 def _number(name: str) -> int:
     """The number of a row, which may be asked for; one that no row has, if it is not."""
     return min(max(0, request.args.get(name, BEYOND, int)), BEYOND)
-
-
-def _tables(shown: dict[str, Any]) -> Iterator[tuple[str, list[str], list[list[Any]], str]]:
-    """What the page shows: title, columns, rows, and what to say where there are no rows."""
-    titles = {
-        "troubles": ("Troubles", "None."),
-        "staff": ("Staff", "Nobody yet: staffcall staff add"),
-        "unknownButtons": ("Buttons that nobody registered", "None has pressed."),
-    }
-    for name, (title, none) in titles.items():
-        rows = shown.get(name, [])
-        columns = list(rows[0]) if rows else []
-        yield title, columns, [[_cell(column, row[column]) for column in columns] for row in rows], none
-
-
-def _cell(column: str, value: Any) -> Any:
-    if column in ("at", "since") and isinstance(value, int):
-        return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    return value
 
 
 def _everybody(place: Place) -> Iterator[dict[str, Any]]:

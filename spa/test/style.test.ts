@@ -29,3 +29,24 @@ it.each(pairs)("in the %s theme %s and %s have a contrast of 7 to 1", (theme, gr
   const colour = (name: string) => new RegExp(`--${name}: (#[0-9a-f]{6});`).exec(themes[theme])?.[1] ?? "missing";
   expect(contrast(colour(ground), colour(ink))).toBeGreaterThanOrEqual(7);
 });
+
+const admin = readFileSync("../infra/local/pages/admin.css", "utf8");
+const [adminLight = "", adminDark = ""] = admin.split("@media (prefers-color-scheme: dark)");
+
+const adminPairs = [
+  "paper ink",
+  "ground ink",
+  "paper soft",
+  "ground soft",
+  "paper ours",
+  "ground ours",
+  "ours ours-ink",
+]
+  .concat("paper wrong", "ground wrong", "wrong-paper wrong", "calling calling-ink", "running running-ink")
+  .concat("away away-ink")
+  .flatMap((pair) => [adminLight, adminDark].map((theme) => [...pair.split(" "), theme] as [string, string, string]));
+
+it.each(adminPairs)("on the admin's page %s and %s have a contrast of 4.5 to 1", (ground, ink, theme) => {
+  const colour = (name: string) => new RegExp(`--${name}: (#[0-9a-f]{6});`).exec(theme)?.[1] ?? "missing";
+  expect(contrast(colour(ground), colour(ink))).toBeGreaterThanOrEqual(4.5);
+});

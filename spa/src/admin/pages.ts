@@ -1,0 +1,26 @@
+/** The pages, in the order of the navigation; each needs its word in `words.ts`, too. */
+import type { Component } from "vue";
+
+import BoothsPage from "./pages/BoothsPage.vue";
+import ButtonsPage from "./pages/ButtonsPage.vue";
+import HealthPage from "./pages/HealthPage.vue";
+import HistoryPage from "./pages/HistoryPage.vue";
+import NowPage from "./pages/NowPage.vue";
+import StaffPage from "./pages/StaffPage.vue";
+import type { AdminWords } from "./words";
+
+export type PageId = keyof AdminWords["pages"];
+
+export const PAGES: Readonly<Record<PageId, Component>> = {
+  now: NowPage,
+  staff: StaffPage,
+  buttons: ButtonsPage,
+  booths: BoothsPage,
+  health: HealthPage,
+  history: HistoryPage,
+};
+
+export const pageOf = (hash: string): PageId => {
+  const id = hash.replace(/^#\/?/, "");
+  return Object.hasOwn(PAGES, id) ? (id as PageId) : "now";
+};
