@@ -19,6 +19,7 @@ export const call = (parts: JsonObject = {}): JsonObject => ({
     to: "",
     tried: [],
     promised: 0,
+    group: "",
   },
   ...parts,
 });

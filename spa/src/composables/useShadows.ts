@@ -3,7 +3,7 @@ import { computed, onScopeDispose, ref, shallowReactive, watch } from "vue";
 import { createAsking } from "../asking";
 import { booth, isBoothId, isStaff, wanted } from "../booth";
 import { forgotten, heard, settled, type Heard, type Shadow } from "../shadow";
-import { person, type Person } from "../staff";
+import { person, together, type Person } from "../staff";
 import type { Link } from "./useLink";
 
 /**
@@ -23,10 +23,11 @@ export function useShadows(link: Link, id: string, onTime: (at: number) => void 
     const shadow = shadows.get(thingOfBooth);
     return shadow && booth(shadow);
   });
-  const people = computed(() => {
+  const known = computed(() => {
     const staff = [...shadows].filter(([thing]) => thing !== thingOfBooth);
     return new Map(staff.map(([thing, shadow]) => [thing, readOnce(thing, shadow)]));
   });
+  const people = computed(() => together(known.value));
   const missing = computed(() => new Set([...answered].filter((thing) => !shadows.has(thing))));
 
   function take(news: Heard) {
@@ -54,7 +55,7 @@ export function useShadows(link: Link, id: string, onTime: (at: number) => void 
 
   /** After each message: whom do we need now, whom no longer, and do we know all of them? */
   function review() {
-    const needed = wanted(id, boothNow.value?.staff ?? [], people.value.values());
+    const needed = wanted(id, boothNow.value?.staff ?? [], known.value.values());
     for (const thing of [...shadows.keys(), ...answered]) {
       if (needed.has(thing) || thing === thingOfBooth) continue;
       shadows.delete(thing); // should they come back, their shadow may be another one
