@@ -19,6 +19,7 @@ export interface Config {
 }
 
 const READ_MS = 3000;
+const ASKED_AFTER_MS = [0, 1000, 2000]; // a first packet that was lost is sent again only after seconds
 
 export function config(raw: Json): Config {
   const from = object(raw);
@@ -66,7 +67,27 @@ function expected(config: Config, name: Exclude<keyof Config, "relayed">, shape:
  * which Chromium answers with growing pauses of its own.
  */
 export async function currentWay(signIn: SignIn): Promise<Way> {
-  const answer = await fetch("config.json", { cache: "no-store", signal: AbortSignal.timeout(READ_MS) });
-  if (!answer.ok) throw new Error(`config.json: ${String(answer.status)}`);
-  return wayOf(config((await answer.json()) as Json), signIn);
+  const enough = new AbortController();
+  const signal = AbortSignal.any([enough.signal, AbortSignal.timeout(READ_MS)]);
+  try {
+    return await wayOf(config(await Promise.race(ASKED_AFTER_MS.map((ms) => read(ms, signal)))), signIn);
+  } finally {
+    enough.abort();
+  }
 }
+
+async function read(afterMs: number, signal: AbortSignal): Promise<Json> {
+  if (afterMs) await rest(afterMs, signal);
+  const answer = await fetch("config.json", { cache: "no-store", signal });
+  if (!answer.ok) throw new Error(`config.json: ${String(answer.status)}`);
+  return (await answer.json()) as Json;
+}
+
+const rest = (ms: number, signal: AbortSignal) =>
+  new Promise<void>((done, stop) => {
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      stop(new Error("no need"));
+    });
+  });

@@ -10,6 +10,7 @@ let app: VueWrapper;
 beforeEach(() => void vi.useFakeTimers({ now: T0 }));
 afterEach(() => {
   app.unmount();
+  localStorage.clear();
   vi.advanceTimersByTime(3000); // Vue waits that long for its devtools, once
   expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
@@ -142,13 +143,17 @@ it("shows who is busy elsewhere", async () => {
 it("says in words that it lost the link, and lets nothing move until it is back", async () => {
   const { server, say } = await front();
   await say(...delta("staff-alice", 2, { state: "calling" }));
-  const before = tile("alice").text();
   server.on.closed();
   await vi.advanceTimersByTimeAsync(400);
   expect(document.body.dataset["link"]).toBe("lost");
   expect(app.find("[role=status]").text()).toContain("No connection");
   await vi.advanceTimersByTimeAsync(3000);
-  expect(tile("alice").text()).toBe(before);
+  expect(tile("alice").find("time").text()).toBe("3 sec. ago");
+  expect(tile("alice").attributes("data-state")).toBe("calling");
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(tile("bob").find("time").text()).toBe("2 min. ago");
+  server.on.closed();
+  await vi.advanceTimersByTimeAsync(1200);
   server.on.subscribed();
   await say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
   await say(...got("staff-alice", told("Alice")));
@@ -157,6 +162,41 @@ it("says in words that it lost the link, and lets nothing move until it is back"
   expect(document.body.dataset["link"]).toBe("live");
   expect(tile("bob").exists()).toBe(false);
   expect(app.find("[role=status]").exists()).toBe(false);
+});
+
+it("shows what it knew, with its age, before the server answers, and believes the server then", async () => {
+  const { say } = await front();
+  await say(...documents("staff-alice", told("有栖 Alice", asked("calling"), 7)));
+  await vi.advanceTimersByTimeAsync(2000);
+  app.unmount();
+  vi.setSystemTime(T0 + 600_000);
+  const later = await screen();
+  expect(document.body.dataset["link"]).toBe("lost");
+  expect(tile("alice").attributes("data-state")).toBe("calling");
+  expect(tile("alice").find("time").text()).toMatch(/^(9|10) min. ago$/);
+  expect(app.find("[role=status]").text()).toContain("No connection");
+  await later.say(...got("booth-main", booth("Front desk", ["alice"])));
+  await later.say(...got("staff-alice", told("有栖 Alice", asked("idle"), 3)));
+  expect(document.body.dataset["link"]).toBe("live");
+  expect(tile("alice").attributes("data-state")).toBe("idle");
+  expect(tile("bob").exists()).toBe(false);
+});
+
+it("starts with nothing when what was kept is not what it wrote", async () => {
+  localStorage.setItem("staffcall booth main", '{"at": "x", "shadows": {"staff-a": 7}');
+  await screen();
+  expect(app.findAll("[data-thing]")).toHaveLength(0);
+});
+
+it("asks for everything again when somebody sets its clock", async () => {
+  const { server } = await front();
+  const dialled = server.dialled.length;
+  vi.setSystemTime(Date.now() - 7_200_000);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(document.body.dataset["link"]).toBe("lost");
+  expect(tile("alice").find("time").text()).toMatch(/^[01] sec. ago$/);
+  await vi.advanceTimersByTimeAsync(1200);
+  expect(server.dialled).toHaveLength(dialled + 1);
 });
 
 describe("with nobody to show", () => {

@@ -86,3 +86,19 @@ it.each([true, false, "true", null])("says whether a broker is in between: %j", 
   const way = await wayOf(config({ place: "local", mqtt: "ws://b:9001/mqtt", relayed }), signIn);
   expect(way.relayed).toBe(relayed === true);
 });
+
+it("asks once more after a second, for a first question that was lost on the way", async () => {
+  vi.useFakeTimers();
+  const asked: RequestInit[] = [];
+  vi.stubGlobal("fetch", (_: string, how: RequestInit) => {
+    asked.push(how);
+    return asked.length < 2 ? new Promise(() => undefined) : Promise.resolve(Response.json({ mqtt: "ws://h/mqtt" }));
+  });
+  const way = currentWay(signIn);
+  await vi.advanceTimersByTimeAsync(999);
+  expect(asked).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect((await way).url).toBe("ws://h/mqtt");
+  expect(asked.map(({ signal }) => signal?.aborted)).toEqual([true, true]);
+  vi.useRealTimers();
+});
