@@ -14,6 +14,7 @@ from infra.commands.button import button
 from infra.commands.doctor import doctor
 from infra.commands.here import Here
 from infra.commands.history import history
+from infra.commands.kiosk import kiosk
 from infra.commands.press import press
 from infra.commands.report import report
 from infra.commands.roster import roster
@@ -92,7 +93,7 @@ def _aimed(command: click.Command, *options: click.Option) -> click.Command:
     return command
 
 
-for command in (staff, button, booth, roster, slack, press, watch, report, history, doctor):
+for command in (staff, button, booth, roster, kiosk, slack, press, watch, report, history, doctor):
     staffcall.add_command(_aimed(command, TARGET, STACK))
 staffcall.add_command(_aimed(aws, STACK))
 

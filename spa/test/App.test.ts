@@ -3,7 +3,7 @@ import { mount, type VueWrapper } from "@vue/test-utils";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import App from "../src/App.vue";
-import type { Language } from "../src/words";
+import type { Language, Languages } from "../src/words";
 import { asked, booth, call, delta, documents, fakeDial, got, rejected, T0, told } from "./service";
 
 let app: VueWrapper;
@@ -16,10 +16,11 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function screen(language: Language = "en", id = "main") {
+async function screen(spoken: Language | Languages = "en", id = "main") {
+  const languages: Languages = typeof spoken === "string" ? [spoken] : spoken;
   const server = fakeDial();
   const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false });
-  app = mount(App, { props: { id, language, currentWay, dial: server.dial }, attachTo: document.body });
+  app = mount(App, { props: { id, languages, currentWay, dial: server.dial }, attachTo: document.body });
   await vi.advanceTimersByTimeAsync(0);
   server.on.subscribed();
   const say = async (...message: Parameters<typeof server.say>) => {
@@ -29,8 +30,8 @@ async function screen(language: Language = "en", id = "main") {
   return { server, say };
 }
 
-async function front(language: Language = "en") {
-  const all = await screen(language);
+async function front(spoken: Language | Languages = "en") {
+  const all = await screen(spoken);
   await all.say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
   await all.say(...got("staff-alice", told("有栖 Alice")));
   await all.say(...got("staff-bob", told("Bob")));
@@ -122,6 +123,22 @@ it("shows for 30 s that nobody could be reached", async () => {
   expect(tile("alice").text()).toContain("ask at the desk");
   await seconds(33, server);
   expect(tile("alice").text()).toContain("Press the button");
+});
+
+it("says everything in two languages side by side", async () => {
+  const { say, server } = await front(["ja", "en"]);
+  expect(
+    tile("alice")
+      .findAll("[lang]")
+      .map((each) => each.attributes("lang")),
+  ).toEqual(["ja", "en"]);
+  expect(tile("alice").text()).toMatch(/ボタンでお呼びください.*Press the button to call/s);
+  await say(...documents("staff-alice", told("Alice", asked("calling", { call: call({ count: 3 }) }), 2)));
+  expect(tile("alice").find(".aside").text()).toBe("3回目の呼び出し · pressed 3 times");
+  server.on.closed();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(app.findAll("[role=status] p").map((each) => each.attributes("lang"))).toEqual(["ja", "en"]);
+  expect(document.documentElement.lang).toBe("ja");
 });
 
 it("says who has the call now, and shows that person too", async () => {
