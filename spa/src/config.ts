@@ -39,11 +39,16 @@ export function config(raw: Json): Config {
 export interface Way {
   readonly url: string;
   readonly relayed: boolean;
+  /** How many questions a second one screen may ask. */
+  readonly rate: number;
 }
+
+const RATES = { aws: 100, local: 1000 }; // AWS's quota of a connection; ours has the same number
 
 export const wayOf = async (config: Config, signIn: SignIn): Promise<Way> => ({
   url: await urlOf(config, signIn),
   relayed: config.relayed,
+  rate: RATES[config.relayed ? "aws" : config.place], // of a broker in between we know nothing
 });
 
 async function urlOf(config: Config, signIn: SignIn): Promise<string> {

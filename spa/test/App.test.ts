@@ -19,7 +19,7 @@ afterEach(() => {
 async function screen(spoken: Language | Languages = "en", id = "main") {
   const languages: Languages = typeof spoken === "string" ? [spoken] : spoken;
   const server = fakeDial();
-  const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false });
+  const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false, rate: 100 });
   app = mount(App, { props: { id, languages, currentWay, dial: server.dial }, attachTo: document.body });
   await vi.advanceTimersByTimeAsync(0);
   server.on.subscribed();
@@ -174,6 +174,7 @@ it("says in words that it lost the link, and lets nothing move until it is back"
   server.on.subscribed();
   await say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
   await say(...got("staff-alice", told("Alice")));
+  await vi.advanceTimersByTimeAsync(100);
   expect(tile("bob").classes()).toContain("stale");
   await say(...rejected("staff-bob", 404));
   expect(document.body.dataset["link"]).toBe("live");

@@ -26,7 +26,7 @@ it("reads what the server says", async () => {
     identityPool: "",
     cognito: "",
   });
-  expect(await wayOf(read, signIn)).toEqual({ url: "ws://192.168.1.5:8083/mqtt", relayed: false });
+  expect(await wayOf(read, signIn)).toEqual({ url: "ws://192.168.1.5:8083/mqtt", relayed: false, rate: 1000 });
   expect(signIn).not.toHaveBeenCalled();
 });
 
@@ -85,6 +85,7 @@ it("fails when config.json is not to be had", async () => {
 it.each([true, false, "true", null])("says whether a broker is in between: %j", async (relayed) => {
   const way = await wayOf(config({ place: "local", mqtt: "ws://b:9001/mqtt", relayed }), signIn);
   expect(way.relayed).toBe(relayed === true);
+  expect(way.rate).toBe(relayed === true ? 100 : 1000);
 });
 
 it("asks once more after a second, for a first question that was lost on the way", async () => {

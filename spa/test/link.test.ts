@@ -17,7 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const at = (url: string): Way => ({ url, relayed: false });
+const at = (url: string): Way => ({ url, relayed: false, rate: 100 });
 
 async function opened(way: () => Promise<Way> = () => Promise.resolve(at("ws://here/mqtt"))) {
   const server = fakeDial();

@@ -77,7 +77,7 @@ export function fakeLink() {
   const asks: string[] = [];
   let listener: (topic: string, payload: string) => void = () => undefined;
   const get = (thing: string) => asks.push(thing);
-  const link: Link = { up, get, renew: () => undefined, onMessage: (listen) => (listener = listen) };
+  const link: Link = { up, get, rate: () => 100, renew: () => undefined, onMessage: (listen) => (listener = listen) };
   return { link, up, asks, say: (...[on, payload]: Message) => listener(on, payload) };
 }
 

@@ -24,6 +24,8 @@ export type Dial = (way: Way, on: SessionEvents) => Session;
 export interface Link {
   readonly up: Readonly<Ref<boolean>>;
   get(thing: string): void;
+  /** How many questions a second it takes. */
+  rate(): number;
   /** Give this connection up for a new one: what it told may not be right any more. */
   renew(): void;
   onMessage(listener: (topic: string, payload: string) => void): void;
@@ -46,6 +48,7 @@ export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
   let listener: (topic: string, payload: string) => void = () => undefined;
   let attempt = new AbortController(); // aborted when its connection, or the try to make one, is given up
   let session: Session | undefined;
+  let rate = 100;
   let timer: ReturnType<typeof setTimeout> | undefined; // set while we pause
   let heardAt = 0;
   let dueAt = Infinity; // by when the server has to say something
@@ -57,6 +60,7 @@ export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
     try {
       const way = await currentWay();
       if (!ours()) return;
+      rate = way.rate;
       dueAt = performance.now() + SUBSCRIBED_WITHIN_MS;
       session = dial(way, {
         subscribed: () => ours() && subscribed(),
@@ -129,6 +133,7 @@ export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
   return {
     up: readonly(up),
     get: (thing) => session?.get(thing),
+    rate: () => rate,
     renew: () => void (up.value && lost()),
     onMessage: (listen) => (listener = listen),
   };

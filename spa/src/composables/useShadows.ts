@@ -22,7 +22,7 @@ export function useShadows(
   const thingOfBooth = `booth-${id}`;
   const shadows = shallowReactive(new Map(before));
   const answered = shallowReactive(new Set<string>()); // since the link came up
-  const asking = createAsking((thing) => link.get(thing));
+  const asking = createAsking((thing) => link.get(thing), link.rate);
   const live = ref(false);
 
   const boothNow = computed(() => {
