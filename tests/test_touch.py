@@ -150,3 +150,14 @@ def test_the_command_line_pairs_lists_and_revokes(
     assert sent(shop, "press", {"staff": "hana", "id": "after"}, token)[0] == 401
     assert main(["kiosk", "revoke", id]) == 1
     assert main(["kiosk", "pair", "nowhere"]) == 1
+
+
+def test_the_id_of_a_screen_without_its_secret_opens_nothing(shop: Shop) -> None:
+    token, invited = paired(shop), screens.invite(shop.place, "main").screen
+    for guess in (
+        token[:-1] + ("B" if token[-1] == "A" else "A"),
+        f"{invited.id}.{'A' * 43}",
+        f"{invited.id}.",
+    ):
+        assert sent(shop, "press", {"staff": "hana", "id": "guess"}, guess)[0] == 401
+    assert shop.state("hana") == "idle"
