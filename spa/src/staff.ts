@@ -179,6 +179,9 @@ const WORDY: ReadonlySet<Look> = new Set(["queued", "passed", "nobody", "unreach
 const BUSY: ReadonlySet<State> = new Set(["calling", "running"]);
 const UNANSWERED: ReadonlySet<End> = new Set(["missed", "refused", "unavailable"]);
 
+/** Whether somebody has a call. */
+export const isBusy = (state: State) => BUSY.has(state);
+
 const isUnreached = ({ told, untoldSince, refused }: Person, now: number) =>
   !told && (refused || now - untoldSince > UNTOLD_MS);
 

@@ -1,4 +1,4 @@
-import { computed, onScopeDispose, ref, shallowReactive, watch } from "vue";
+import { computed, onScopeDispose, ref, shallowReactive, shallowReadonly, watch } from "vue";
 
 import { createAsking } from "../asking";
 import { booth, isBoothId, isStaff, wanted } from "../booth";
@@ -10,13 +10,19 @@ import type { Link } from "./useLink";
  * The shadows that a booth's screen needs, kept up to date over a link.
  *
  * @param onTime hears the server's clock of every message, in seconds.
+ * @param before what this screen knew when it was last here.
  * @returns `live` once all are known, until the link breaks; `missing` are the things that the service does not know.
  */
-export function useShadows(link: Link, id: string, onTime: (at: number) => void = () => undefined) {
+export function useShadows(
+  link: Link,
+  id: string,
+  onTime: (at: number) => void = () => undefined,
+  before: ReadonlyMap<string, Shadow> = new Map(),
+) {
   const thingOfBooth = `booth-${id}`;
-  const shadows = shallowReactive(new Map<string, Shadow>());
+  const shadows = shallowReactive(new Map(before));
   const answered = shallowReactive(new Set<string>()); // since the link came up
-  const asking = createAsking((thing) => link.get(thing));
+  const asking = createAsking((thing) => link.get(thing), link.rate);
   const live = ref(false);
 
   const boothNow = computed(() => {
@@ -86,7 +92,7 @@ export function useShadows(link: Link, id: string, onTime: (at: number) => void 
   watch(link.up, (up) => (up ? start() : stop()), { immediate: true, flush: "sync" });
   onScopeDispose(stop);
 
-  return { live, missing, booth: boothNow, people };
+  return { live, missing, booth: boothNow, people, shadows: shallowReadonly(shadows) };
 }
 
 /** One reading a shadow: a tile whose shadow did not change is handed the same person, and stays as it is. */
