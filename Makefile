@@ -4,6 +4,7 @@
 #             and attack every port for 20 minutes; and cut a screen off 1,000 times;
 #             SOAK="--kills 200 --seed 7", SOAK_STORE="--kills 200" and SOAK_HOSTILE="--minutes 5",
 #             SOAK_KIOSK="--cuts 50 --transitions 500" for less
+# make pictures  those of the README, taken anew of the real thing
 # make check  formatter, linter, types, import rules, the pages' checks
 # make audit  known holes in what is installed; needs the internet
 # make bench  the package for Lambda: how large, how quick; what AWS costs, and where its walls are
@@ -70,6 +71,10 @@ check: .venv/.dev spa/node_modules
 	$(BIN)/lint-imports
 	cd spa && npm run check
 	$(BIN)/python -m tests.built
+
+.PHONY: pictures
+pictures: .venv/.dev browser
+	$(BIN)/python -m tests.draw_pictures
 
 .PHONY: audit
 audit: .venv/.dev

@@ -1,4 +1,4 @@
-"""``staffcall shadows``: AWS IoT Core's twin as a process of its own, and the fixture that the README offers for it."""
+"""``staffcall shadows``: AWS IoT Core's twin as a process of its own, and the fixture that docs/alone.md offers for it."""
 
 import json
 import os
@@ -73,9 +73,8 @@ def reaches(address: str) -> bool:
     return True
 
 
-def test_the_readmes_fixture_does_what_the_readme_says(tmp_path: Path) -> None:
-    section = (ROOT / "README.md").read_text("utf-8").partition("## Use it alone, in your own tests")[2]
-    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+def test_the_pages_fixture_does_what_the_page_says(tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/alone.md").read_text("utf-8"), re.DOTALL)
     assert code
     (tmp_path / "conftest.py").write_text(code[1], "utf-8")
     (tmp_path / "test_it.py").write_text(TEST, "utf-8")

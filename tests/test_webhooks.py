@@ -567,9 +567,8 @@ def test_the_doctor_sends_a_message_about_nothing_if_it_may(
     assert "canary" not in "".join([*unseen, right, wrong])
 
 
-def test_the_readmes_snippet_takes_what_is_right_and_nothing_else(store: Store, receiver: Receiver) -> None:
-    section = (ROOT / "README.md").read_text("utf-8").partition("## Telling other programs")[2]
-    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+def test_the_pages_snippet_takes_what_is_right_and_nothing_else(store: Store, receiver: Receiver) -> None:
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/webhooks.md").read_text("utf-8"), re.DOTALL)
     assert code
     named: dict[str, Any] = {}
     exec(code[1], named)

@@ -1,0 +1,40 @@
+"""The pages for readers: their links lead somewhere, and their pictures are small."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+PICTURES = sorted(path for path in ROOT.glob("docs/*") if path.suffix in {".png", ".gif", ".svg"})
+CODE = re.compile(r"(?ms)^ *```.*?^ *```|`[^`\n]*`")
+
+
+def anchors(page: Path) -> set[str]:
+    """Those that GitHub gives to a page's headings."""
+    headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?ms)^ *```.*?^ *```", "", page.read_text("utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", CODE.sub("`code`", page.read_text("utf-8")))
+    for link in (link for link in links if "://" not in link):
+        name, _, anchor = link.partition("#")
+        to = (page.parent / name).resolve() if name else page
+        assert to.exists(), f"{page.name}: {link} leads nowhere"
+        assert not anchor or anchor in anchors(to), f"{page.name}: {link}: {to.name} has no such heading"
+
+
+def test_the_readme_leads_to_every_page_and_shows_every_picture() -> None:
+    """Or a page does that the README leads to."""
+    known = "".join(page.read_text("utf-8") for page in PAGES)
+    shown = {Path(link.partition("#")[0]).name for link in re.findall(r"\]\(([^)\s]+)\)", known)}
+    assert {path.name for path in [*PAGES, *PICTURES]} <= shown
+
+
+def test_pictures_are_quick_to_load() -> None:
+    sizes = {path.name: path.stat().st_size for path in PICTURES}
+    assert max(sizes.values()) < 400_000, sizes
+    assert sum(sizes.values()) < 1_500_000, sizes
