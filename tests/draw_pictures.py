@@ -28,13 +28,14 @@ from tests.shop import ADMIN_TOKEN, ROOT, Shop, until
 DOCS: Final = ROOT / "docs"
 STYLE: Final = Path(__file__).with_suffix(".css")
 ZONE, BEGIN_S, TOKYO_S = "Asia/Tokyo", 1_795_224_540, 9 * 3600  # 2026-11-21, 10:29 in Tokyo
-NAMES: Final = {"U0HANA": "佐藤 花 Hana", "U0SORA": "青山 空 Sora", "U0RIKU": "山本 リク Riku"}
 OTHERS: Final = (
     NewStaff(id="riku", name="山本 リク Riku", role="デザイン Design", slack="U0RIKU"),
     NewStaff(id="alice", name="有栖 Alice", role="採用 Careers", slack="U0ALICE"),
 )
 EAST: Final = NewBooth(id="east", title="東口 East gate")
 AT_EAST: Final = NewStaff(id="yuki", name="森 雪 Yuki", role="ご案内 Guide", slack="U0YUKI", booth="east")
+NAMES: Final = {new.slack: new.name for new in (*demo.STAFF, *OTHERS, AT_EAST)}
+STEPS: Final = ("Nobody waits", "A visitor presses the button", "Hana answers in Slack", "Hana was there")
 APP: Final = {
     "slack_webhook_url": "",
     "slack_bot_token": BOT_TOKEN,
@@ -179,10 +180,10 @@ class Studio:
         """Wait for the last word about it, so that no page hears it at a later hour."""
         until(lambda: self.shop.is_told(user.removeprefix("U0").lower()), "what was said", 30)
 
-    def card_says(self, post: Posted, text: str) -> str:
-        """The message, once it has been changed so."""
+    def changed(self, post: Posted, at: int, text: str) -> str:
+        """A message of that hour, once it says this."""
         until(lambda: text in self.shop.slack.shown(post.ts).text, f"a card with {text!r}", 30)
-        return card(self.shop.slack.shown(post.ts), self.hour.s)
+        return card(self.shop.slack.shown(post.ts), at)
 
     def loop(self) -> list[tuple[bytes, int]]:
         """Press, calling, ok, on the way, idle: pictures, and how long each is shown (milliseconds)."""
@@ -190,16 +191,10 @@ class Studio:
         hour, frames = self.hour, []
 
         def frame(said: str, step: int, ms: int, *messages: str) -> None:
-            steps = (
-                "Nobody waits",
-                "A visitor presses the button",
-                "Hana answers in Slack",
-                "Hana was there",
-            )
-            marks = "".join(f"<li class={'now' if n == step else ''}>{each}" for n, each in enumerate(steps))
+            marks = "".join(f"<li class={'now' if n == step else ''}>{each}" for n, each in enumerate(STEPS))
+            expect(tile(screen, "hana", said)).to_be_visible()
             picture = b64encode(shot(screen)).decode()
             body = f'<main><ol>{marks}</ol><img src="data:image/png;base64,{picture}">{channel(*messages)}</main>'
-            expect(tile(screen, "hana", said)).to_be_visible()
             frames.append((staged(self.stage, body), ms))
 
         frame("idle", 0, 2000)
@@ -212,14 +207,11 @@ class Studio:
         self.says("U0HANA", "ok, 2分で行きます")
         answer = message(NAMES["U0HANA"], hour.s, "<p>ok, 2分で行きます</p>")
         expect(tile(screen, "hana", "running")).to_contain_text("2分で行きます")
-        going = self.card_says(post, "→")
-        frame("running", 2, 3500, going, answer)
+        frame("running", 2, 3500, self.changed(post, pressed, "on the way"), answer)
         hour.passes(95)
         self.says("U0HANA", "done")
         over = message(NAMES["U0HANA"], hour.s, "<p>done</p>")
-        expect(tile(screen, "hana", "idle")).to_be_visible()
-        until(lambda: not self.shop.slack.shown(post.ts).buttons, "the card of a call that is over", 30)
-        frame("idle", 3, 3000, card(self.shop.slack.shown(post.ts), pressed), answer, over)
+        frame("idle", 3, 3000, self.changed(post, pressed, "has been at"), answer, over)
         screen.close()
         hour.pages.remove(screen)
         return frames
@@ -239,12 +231,11 @@ class Studio:
         first, called = self.press(click="DOUBLE"), self.hour.s
         self.hour.passes(21)
         self.says("U0SORA", "ok, 5分で行きます")
-        until(lambda: "→" in self.shop.slack.shown(first.ts).text, "who goes", 30)
+        going = self.changed(first, called, "on the way")
         self.hour.passes(47)
-        second = self.press()
-        messages = (card(self.shop.slack.shown(first.ts), called), card(second, self.hour.s))
+        asked = card(self.press(), self.hour.s)
         self.hour.passes(12)
-        return staged(self.stage, f"<main class=alone>{channel(*messages)}</main>")
+        return staged(self.stage, f"<main class=alone>{channel(going, asked)}</main>")
 
     def screens(self) -> Iterator[tuple[str, bytes]]:
         light = kiosk(self.hour.page(self.browser, 1600, 900), self.shop)

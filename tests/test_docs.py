@@ -38,3 +38,12 @@ def test_pictures_are_quick_to_load() -> None:
     sizes = {path.name: path.stat().st_size for path in PICTURES}
     assert max(sizes.values()) < 400_000, sizes
     assert sum(sizes.values()) < 1_500_000, sizes
+
+
+def test_every_setting_is_on_its_page() -> None:
+    """Each that our code names; ``STAFFCALL_COMPLETE`` is of the shell's completion."""
+    code = "".join(path.read_text("utf-8") for path in ROOT.glob("infra/**/*.py"))
+    named = set(re.findall(r"\bSTAFFCALL_[A-Z_]+\b", code)) - {"STAFFCALL_COMPLETE"}
+    assert named
+    page = (ROOT / "docs/settings.md").read_text("utf-8")
+    assert {name for name in named if f"`{name}`" not in page} == set()
