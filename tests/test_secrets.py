@@ -335,7 +335,12 @@ def over_mqtt(run: Run) -> Callable[[], None]:
     """A kiosk and a device that hear all they may; the device presses, too. The answer ends them."""
     kiosk_at = json.loads(run.ask("GET", "/config.json")[1])["mqtt"]
     websocket = open_websocket(
-        kiosk_at, subprotocols=[Subprotocol("mqtt")], compression=None, proxy=None, legacy=True
+        kiosk_at,
+        subprotocols=[Subprotocol("mqtt")],
+        compression=None,
+        proxy=None,
+        legacy=True,
+        ping_interval=None,
     )
     kiosk = wire.WebSocketWire(websocket)
     kiosk.send(wire.connect("kiosk-main-1"))
