@@ -1,8 +1,9 @@
 # make run    everything local, with a demo booth
 # make test   all tests, with what they need
 # make soak   kill it 2,000 times, and the shadow service alone 1,000 times, and tell 100,000 steps of any history;
-#             and attack every port for 20 minutes;
-#             SOAK="--kills 200 --seed 7", SOAK_STORE="--kills 200" and SOAK_HOSTILE="--minutes 5" for less
+#             and attack every port for 20 minutes; and cut a screen off 1,000 times;
+#             SOAK="--kills 200 --seed 7", SOAK_STORE="--kills 200" and SOAK_HOSTILE="--minutes 5",
+#             SOAK_KIOSK="--cuts 50 --transitions 500" for less
 # make check  formatter, linter, types, import rules, the pages' checks
 # make audit  known holes in what is installed; needs the internet
 # make bench  the package for Lambda: how large, how quick; what AWS costs, and where its walls are
@@ -59,6 +60,7 @@ soak: .venv/.dev
 	$(BIN)/python -c "import tests.soak_crash as soak; soak.main()" $(SOAK)
 	$(BIN)/python -c "import tests.soak_store as soak; soak.main()" $(SOAK_STORE)
 	$(BIN)/python -c "import tests.soak_hostile as soak; soak.main()" $(SOAK_HOSTILE)
+	$(BIN)/python -c "import tests.soak_kiosk as soak; soak.main()" $(SOAK_KIOSK)
 	$(BIN)/python -m pytest tests/test_repeats.py tests/test_at_once.py --hypothesis-profile=soak --timeout=0
 
 check: .venv/.dev spa/node_modules

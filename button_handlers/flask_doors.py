@@ -4,10 +4,11 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from button_handlers.doors import BODY_LIMIT, Door, Request, Services, on_soracom, on_webhook
+from button_handlers.touch import on_cancel, on_pair, on_touch
 
 
 def blueprint(services: Services) -> Blueprint:
-    """``POST /buttons/soracom``, and ``/buttons/webhook`` by POST, or by GET for what can only call a URL."""
+    """``POST /buttons/soracom``, and ``/buttons/webhook`` by POST, or by GET for what can only call a URL; and ``/kiosk/*`` of screens."""
     doors = Blueprint("buttons", __name__)
 
     def through(door: Door) -> ResponseReturnValue:
@@ -23,5 +24,17 @@ def blueprint(services: Services) -> Blueprint:
     @doors.route("/buttons/webhook", methods=["GET", "POST"])
     def webhook() -> ResponseReturnValue:
         return through(on_webhook)
+
+    @doors.post("/kiosk/pair")
+    def pair() -> ResponseReturnValue:
+        return through(on_pair)
+
+    @doors.post("/kiosk/press")
+    def touch() -> ResponseReturnValue:
+        return through(on_touch)
+
+    @doors.post("/kiosk/cancel")
+    def cancel() -> ResponseReturnValue:
+        return through(on_cancel)
 
     return doors

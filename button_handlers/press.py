@@ -30,6 +30,8 @@ def press(
     place: Place,
     unknown: Unknown,
     hurries: Callable[[str], bool] = lambda _button: False,
+    *,
+    button: Thing | None = None,
 ) -> JsonObject:
     """Call whom this click of this button is bound to; when this returns, the call is durable.
 
@@ -39,6 +41,7 @@ def press(
         place: where we run.
         unknown: is told of a button that nobody has registered.
         hurries: counts a press of a button, and says whether it comes sooner than anybody means to press.
+        button: what was pressed, for what is no button of the registry; its thing has a ``button``'s attributes.
 
     Returns:
         ``{"thing", "state", "call", "repeat"}``: who has the call now, their state, its id, and whether this press
@@ -48,7 +51,7 @@ def press(
         Rejected: 404, for a button that is unknown, or that calls nobody; 429, for one that hurries, if the press
             would only be counted; and what ``record`` refuses.
     """
-    button = _button(click, door, place, unknown)
+    button = button or _button(click, door, place, unknown)
     booth = button.attributes.get("booth", "main")
     reference = bound(button, click.type)
     event = called_together(reference, pressed(booth, click.type, _key(click, door), place.clock()))

@@ -330,7 +330,9 @@ def _gives_way(place: Place, owner: str, call: str, thing: str) -> str:
         after = replace(staff, asked=replace(staff.asked, call=replace(staff.call, to=thing)))
         return changes(staff, after), thing
 
-    return rewrite(place, owner, decide)
+    goes = rewrite(place, owner, decide)
+    take_next(place, owner)
+    return goes
 
 
 def take_next(place: Place, thing: str) -> None:

@@ -61,7 +61,7 @@ class Thing:
     """An entry of the registry.
 
     Attributes:
-        name: ``staff-<id>``, ``button-<id>`` or ``booth-<id>``.
+        name: ``staff-<id>``, ``button-<id>``, ``booth-<id>`` or ``kiosk-<id>``.
         type: the thing type; "" for none.
         attributes: private to us: a kiosk can never read them. Values hold only ``[a-zA-Z0-9_.,@/:#=[]-]``.
         version: 1 at creation, one more for each update.

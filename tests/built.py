@@ -1,12 +1,15 @@
-"""Builds the kiosk anew and says whether the committed bundle is that very build."""
+"""Builds the kiosk anew and says whether the committed bundle is that very build, and small enough."""
 
 import filecmp
+import gzip
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 SPA = Path(__file__).resolve().parents[1] / "spa"
+MOST = 150_000  # bytes, as gzip sends them: what a screen loads before it shows anything
 
 
 def differences(one: Path, other: Path) -> list[str]:
@@ -18,8 +21,15 @@ def differences(one: Path, other: Path) -> list[str]:
     return sorted(differing + missing)
 
 
+def weight(dist: Path) -> int:
+    """Bytes of the kiosk's page and of all that it names, each compressed."""
+    page = (dist / "index.html").read_text("utf-8")
+    names = {"index.html", *re.findall(r'(?:src|href)="\./([^"]+)"', page)}
+    return sum(len(gzip.compress((dist / name).read_bytes())) for name in names)
+
+
 def main() -> None:
-    """Exit 1 with the names of the files that are not what the sources give."""
+    """Exit 1 if the kiosk is too large, or with the names of the files that are not what the sources give."""
     with tempfile.TemporaryDirectory() as fresh:
         build = [
             "npm",
@@ -39,6 +49,9 @@ def main() -> None:
         sys.exit(
             f"spa/dist is not what spa/src builds: run 'make spa' and commit it. Differs: {', '.join(stale)}"
         )
+    if (bytes_ := weight(SPA / "dist")) > MOST:
+        sys.exit(f"the kiosk is too large: expected at most {MOST:,} bytes of gzip, got {bytes_:,}")
+    print(f"the kiosk: {bytes_:,} bytes of gzip")
     print("spa/dist is what spa/src builds")
 
 

@@ -168,6 +168,14 @@ def test_whoever_says_ok_first_goes_and_the_others_see_who(floor: Floor, name: s
         assert read(floor.place, "staff-hana").call.to == f"staff-{name}"
 
 
+def test_who_gives_way_takes_what_waits_for_them(floor: Floor) -> None:
+    floor.presses("all")
+    floor.press("staff-hana", booth="cafe")
+    floor.ok("sora")
+    assert floor.states() == {"hana": "calling", "sora": "running", "riku": "idle"}
+    assert read(floor.place, "staff-hana").call.booth == "cafe"
+
+
 def test_when_nobody_answers_the_whole_channel_is_asked_and_nobody_twice(floor: Floor) -> None:
     floor.presses("all")
     floor.deliver("staff-hana")

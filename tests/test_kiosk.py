@@ -176,3 +176,40 @@ def test_on_a_wall_of_two_hundred_a_long_note_never_hides_whose_it_is(shop: Shop
     box, name = shown.bounding_box(), shown.locator(".name").bounding_box()
     assert box["y"] <= name["y"]
     assert name["y"] + name["height"] <= box["y"] + box["height"]
+
+
+def test_the_page_comes_with_what_it_knew_while_the_server_is_away(shop: Shop, page: Page) -> None:
+    shop.settings = ports_kept(shop)
+    shop.close()
+    shop.open()
+    shop.press()
+    page.goto(shop.url("/?lang=en"))
+    expect(tile(page, "hana", "calling")).to_be_visible()
+    page.wait_for_function("async () => !!(await (await caches.open('staffcall')).match('./'))")
+    page.wait_for_function("() => navigator.serviceWorker.controller !== null")
+    page.wait_for_function("() => localStorage.getItem('staffcall booth main')?.includes('calling')")
+    shop.close()
+    page.reload()
+    expect(tile(page, "hana", "calling").locator("time")).to_contain_text("ago")
+    expect(page.locator("body")).to_have_attribute("data-link", "lost")
+    expect(page.get_by_role("status")).to_contain_text("No connection")
+    shop.open()
+    expect(page.locator("body")).to_have_attribute("data-link", "live", timeout=10_000)
+
+
+def test_a_new_build_is_taken_once_nobody_is_called(shop: Shop, page: Page) -> None:
+    page.clock.install()
+    page.goto(shop.url("/?lang=en"))
+    expect(page.locator("body")).to_have_attribute("data-link", "live")
+    shop.press()
+    expect(tile(page, "hana", "calling")).to_be_visible()
+    page.evaluate(
+        "document.head.append(Object.assign(document.createElement('meta'), {name: 'assets/older.js'}))"
+    )
+    page.clock.run_for(70_000)
+    assert page.locator("meta[name='assets/older.js']").count() == 1
+    shop.says("U0HANA", "done")
+    expect(tile(page, "hana", "idle")).to_be_visible()
+    with page.expect_navigation():
+        page.clock.run_for(10_000)
+    expect(page.locator("meta[name='assets/older.js']")).to_have_count(0)

@@ -331,14 +331,14 @@ def test_an_ok_before_the_message_is_reported_is_a_volunteers(
     shop.says(hana, CallEvent.AWAY)
     shop.deliver(hana)
     shop.press(hana)
-    real, said = telling._report, list[str]()
+    real, said = telling.report, list[str]()
 
     def late(*given: Any, **named: Any) -> None:  # the "ok" is quicker than the report
         if not said:
             said.append(says(shop, "USORA", "ok"))
         real(*given, **named)
 
-    monkeypatch.setattr(telling, "_report", late)
+    monkeypatch.setattr(telling, "report", late)
     shop.deliver(hana)
     says(shop, "USORA", "ok")
     assert state(shop, sora)[0] is StaffState.RUNNING

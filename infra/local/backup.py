@@ -57,12 +57,12 @@ def backup(folder: Path, file: Path) -> str:
             _copy(folder / DATABASE, parts[DATABASE])
             _copy_tokens(folder / TOKENS_FILE, parts[TOKENS_FILE])
             _pack(half, parts)
-            digest = verified(half)
+            checksum = verified(half)
             half.rename(file)
         _sync(file.parent)
     except (OSError, sqlite3.Error) as error:
         raise BackupError(f"{file} cannot be written: {error}") from error
-    return digest
+    return checksum
 
 
 def verified(file: Path) -> str:
@@ -74,7 +74,7 @@ def verified(file: Path) -> str:
     with _opened(file) as archive:
         for _ in _members(file, archive):
             pass
-    return _digest_of(file)
+    return _checksum_of(file)
 
 
 def restore(folder: Path, file: Path, *, replace: bool = False) -> Path | None:
@@ -148,7 +148,7 @@ def _pack(file: Path, members: Mapping[str, Path]) -> None:
         "what": WHAT,
         "version": VERSION,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
-        "sha256": {name: _digest_of(path) for name, path in members.items()},
+        "sha256": {name: _checksum_of(path) for name, path in members.items()},
     }
     _make(file)
     with file.open("r+b") as out:
@@ -176,19 +176,20 @@ def _members(file: Path, archive: zipfile.ZipFile) -> Iterator[tuple[str, Iterat
     """Each file of a backup, in pieces; after the last piece it is what was written, or this raises."""
     listed = _listed(file, archive)
     for name, expected in listed.items():
-        digest = hashlib.sha256()
+        checksum = hashlib.sha256()
 
-        def pieces(name: str = name, digest: "hashlib._Hash" = digest) -> Iterator[bytes]:
+        def pieces(name: str = name, checksum: "hashlib._Hash" = checksum) -> Iterator[bytes]:
             with archive.open(name) as member:
                 while piece := member.read(AT_ONCE):
-                    digest.update(piece)
+                    checksum.update(piece)
                     yield piece
 
         read = pieces()
         yield name, read
         for _ in read:  # what nobody asked for counts, too
             pass
-        if digest.hexdigest() != expected:
+        found = checksum.hexdigest()
+        if found != expected:
             raise BackupError(f"{file} is no whole backup: {name} is not what was written")
 
 
@@ -200,12 +201,12 @@ def _listed(file: Path, archive: zipfile.ZipFile) -> dict[str, str]:
             raise BackupError(
                 f"{file} was made by a newer version of staffcall: expected one of version {VERSION}"
             )
-        digests = {str(name): str(digest) for name, digest in listed["sha256"].items()}
-        assert digests.keys() == PARTS.keys()
-        assert sorted(archive.namelist()) == sorted([LIST, *digests])
+        sums = {str(name): str(checksum) for name, checksum in listed["sha256"].items()}
+        assert sums.keys() == PARTS.keys()
+        assert sorted(archive.namelist()) == sorted([LIST, *sums])
     except (KeyError, TypeError, AttributeError, ValueError, AssertionError) as error:
         raise BackupError(f"{file} is no backup of staffcall's") from error
-    return digests
+    return sums
 
 
 def _damage(database: Path) -> str:
@@ -280,7 +281,7 @@ def _make(file: Path) -> None:
     os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _digest_of(file: Path) -> str:
+def _checksum_of(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 

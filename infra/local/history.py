@@ -97,8 +97,9 @@ def remember(
     asked, call = after.asked, after.call
     key = after.seen[-1] if after.seen[-1:] != before.seen[-1:] else ""
     row = (now, thing, after.name, asked.state, asked.why, asked.since, call.id, call.booth, call.click)
-    db.execute(
-        "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    db.execute(  # by their names: an older file may have its columns in another order
+        'INSERT INTO history (n, at, thing, name, state, why, since, call, booth, click, count, "end", "to", note, key, pressed)'
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (last(db) + 1, *row, call.count, call.end, call.to, call.note, key, call.at),
     )
 

@@ -44,7 +44,7 @@ from infra.local.twin import Loop, Twin
 from infra.local.unknown import UnknownButtons
 from infra.local.updater import Updater
 from infra.local.watch import KINDS, Watch
-from infra.local.web import Web
+from infra.local.web import BRAND, Web
 from infra.local.web import app as web_app
 from infra.local.webhooks import Webhooks
 from infra.settings import Settings, Tokens
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-THING_TYPES: Final = ("staff", "button", "booth")
+THING_TYPES: Final = ("staff", "button", "booth", "kiosk")
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 PRESSES_AT_ONCE: Final = 8
 
@@ -330,6 +330,7 @@ class LocalPlace:
             ws_port=int(self._addresses().websocket.rpartition(":")[2] or 0),
             ws_url=self.settings.ws_url,
             relayed=self.attached is not None,
+            brand=self.settings.data / BRAND,
             admin_token=self.tokens.admin,
             ready=lambda: self.is_ready,
             counts=self.counts,

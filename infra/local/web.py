@@ -26,8 +26,9 @@ from shadows.registry import booths
 log = logging.getLogger(__name__)
 
 DIST: Final = Path(__file__).resolve().parents[2] / "spa" / "dist"
+BRAND: Final = "brand.css"
 HOST_NAME: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
-DOORS: Final = re.compile(r"/(buttons|slack|answer)/")
+DOORS: Final = re.compile(r"/(buttons|slack|answer|kiosk)/")
 PAGE: Final = "admin.html"
 A_YEAR: Final = 31_536_000
 A_FAR_DAY: Final = 2**53  # ms since 1970; what is later does not fit into the database
@@ -40,6 +41,7 @@ class Web:
     Attributes:
         ws_url: where kiosks find MQTT; "" for the page's own host with ``ws_port``.
         relayed: whether that is a broker of somebody else's, which may be there when we are not.
+        brand: the file of the owner's colours, which need not be there.
         admin_token: opens ``/admin`` and ``/metrics``.
         ready: whether everything is up.
         counts: numbers for ``/metrics``, by name.
@@ -57,6 +59,7 @@ class Web:
     ws_port: int
     ws_url: str
     relayed: bool
+    brand: Path
     admin_token: str = field(repr=False)
     ready: Callable[[], bool]
     counts: Callable[[], dict[str, float]]
@@ -183,14 +186,16 @@ def _kiosk(web: Web) -> Blueprint:
     def built(name: str) -> Response:
         if name == PAGE:
             raise Rejected(404, f"/{name}: it is at /admin")
+        if name == BRAND and web.brand.is_file():
+            return _file(name, web.brand.parent)
         return _file(name)
 
     return kiosk
 
 
-def _file(name: str) -> Response:
-    """A built file, and nothing else. Names under ``assets/`` carry a hash: they never change."""
-    answer = send_from_directory(DIST, name)
+def _file(name: str, folder: Path = DIST) -> Response:
+    """A built file, and nothing else but the owner's colours. Names under ``assets/`` carry a hash: they never change."""
+    answer = send_from_directory(folder, name)
     lasting = name.startswith("assets/")
     answer.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable" if lasting else "no-cache"
     return answer

@@ -1,10 +1,10 @@
 /** Questions (shadow get) that are still open: few at a time, and asked again where no answer came. */
 
-const AT_ONCE = 8;
+const AT_ONCE = 8; // of 100 questions a second
 const NO_ANSWER_MS = 3000;
 
 /** Over how long the questions of a screen are spread, so that many screens do not ask in one breath. */
-export const spreadMs = (count: number) => (count <= AT_ONCE ? 0 : Math.min(2000, count * 10)); // AWS: 100 a second
+export const spreadMs = (count: number, rate: number) => (count <= AT_ONCE ? 0 : Math.min(2000, (count * 1000) / rate));
 
 /** How long to wait after the service was too busy for the `tries`-th time. */
 export const backOffMs = (tries: number, random = Math.random()) =>
@@ -18,7 +18,8 @@ interface Question {
 
 export type Asking = ReturnType<typeof createAsking>;
 
-export function createAsking(get: (thing: string) => void) {
+/** @param rate how many a second the service takes. */
+export function createAsking(get: (thing: string) => void, rate: () => number = () => 100) {
   const open = new Map<string, Question>();
 
   function rest(thing: string, tries: number, ms: number) {
@@ -32,7 +33,7 @@ export function createAsking(get: (thing: string) => void) {
   function send() {
     let sent = [...open.values()].filter(({ stage }) => stage === "sent").length;
     for (const [thing, { tries, stage }] of open) {
-      if (sent >= AT_ONCE) return;
+      if (sent >= (AT_ONCE * rate()) / 100) return;
       if (stage !== "ready") continue;
       open.set(thing, { tries, stage: "sent", timer: setTimeout(() => again(thing), NO_ANSWER_MS) });
       sent += 1;
@@ -43,7 +44,7 @@ export function createAsking(get: (thing: string) => void) {
   /** Ask for these too; what is being asked already is not asked twice. */
   function ask(things: readonly string[]) {
     const fresh = things.filter((thing) => !open.has(thing));
-    for (const thing of fresh) rest(thing, 0, Math.random() * spreadMs(fresh.length));
+    for (const thing of fresh) rest(thing, 0, Math.random() * spreadMs(fresh.length, rate()));
   }
 
   /** The service could not answer just now. */

@@ -1,6 +1,6 @@
 /** A booth, and who belongs on its screen. Pure. */
 import { list, shown, text, type Shadow } from "./shadow";
-import { look, serves, type Person } from "./staff";
+import { calledAlong, look, serves, type Person } from "./staff";
 
 export interface Booth {
   readonly title: string;
@@ -50,6 +50,10 @@ export function wanted(id: string, listed: readonly string[], people: Iterable<P
   for (const person of people) {
     if (helps(person, id, person.since)) things.add(person.thing);
     if (person.call.booth === id && isStaff(person.call.to)) things.add(person.call.to);
+    if (person.call.booth === id)
+      calledAlong(person)
+        .filter(isStaff)
+        .forEach((thing) => things.add(thing));
   }
   return things;
 }

@@ -21,6 +21,9 @@ export function narrowed(known: Offset, at: number, here: number): Offset {
 /** The server's time at our `here`: the smallest correction that agrees with all messages. */
 export const serverTime = ({ least, most }: Offset, here: number) => here + Math.min(Math.max(0, least), most);
 
+/** What is known after this machine's clock was set by `ms`: the server's time goes on as it did. */
+export const shifted = ({ least, most }: Offset, ms: number): Offset => ({ least: least - ms, most: most - ms });
+
 /** `1:05`, `12:00`, `1:02:03`; never negative. */
 export function elapsed(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
@@ -32,3 +35,13 @@ export function elapsed(ms: number): string {
 /** Hours and minutes where the screen hangs. */
 export const timeOfDay = (ms: number, language: string) =>
   new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(ms);
+
+/** How long ago something was, in words such as `5 min. ago`. */
+export function ago(ms: number, language: string): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  const said = new Intl.RelativeTimeFormat(language, { style: "short" });
+  if (seconds < 60) return said.format(-seconds, "second");
+  return seconds < 3600
+    ? said.format(-Math.floor(seconds / 60), "minute")
+    : said.format(-Math.floor(seconds / 3600), "hour");
+}

@@ -127,6 +127,8 @@ export const roughly: Measure = (text) =>
     0,
   );
 
+const MEASURED = 1000; // a wall of 200 has fewer
+
 /** Measures with the letters that this machine has. */
 export function measuring(font: string): Measure {
   const canvas = document.createElement("canvas").getContext("2d");
@@ -135,7 +137,8 @@ export function measuring(font: string): Measure {
   const known = new Map<string, number>();
   return (text) => {
     const width = known.get(text) ?? canvas.measureText(text).width / 100;
-    if (known.size < 5000) known.set(text, width);
+    if (known.size >= MEASURED) known.clear(); // notes are new each time, and a screen runs for weeks
+    known.set(text, width);
     return width;
   };
 }

@@ -3,9 +3,10 @@ import { createApp } from "vue";
 import App from "./App.vue";
 import { isBoothId } from "./booth";
 import { signingIn } from "./cognito";
+import { sounds } from "./composables/useSound";
 import { dialAs } from "./mqtt";
 import { currentWay } from "./config";
-import { language } from "./words";
+import { languages } from "./words";
 import "./style.css";
 
 const asked = new URLSearchParams(location.search);
@@ -16,7 +17,10 @@ const signIn = signingIn();
 
 createApp(App, {
   id,
-  language: language(asked.get("lang"), navigator.languages),
+  languages: languages(asked.get("lang")),
+  pairing: asked.has("pair"),
+  theme: asked.get("theme"),
+  sounds: sounds(asked),
   currentWay: () => currentWay(signIn),
   dial: dialAs(clientId, isBoothId(id) ? id : "main"),
 }).mount("#app");

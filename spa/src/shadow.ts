@@ -135,7 +135,7 @@ function same(left: Json, right: Json | undefined, depth = 0): boolean {
 
 const isTree = (value: Json | undefined): value is JsonObject | Json[] => typeof value === "object" && value !== null;
 
-function isObject(value: Json | undefined): value is JsonObject {
+export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

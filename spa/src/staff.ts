@@ -20,6 +20,10 @@ export interface Call {
   readonly end: End;
   /** The thing that has the call now, "" if nobody else does. */
   readonly to: string;
+  /** Things that were asked before. */
+  readonly tried: readonly string[];
+  /** Whom the button calls, if that is a group, such as `all:hana,sora`. */
+  readonly group: string;
 }
 
 export interface Person {
@@ -102,7 +106,30 @@ function call(raw: Json | undefined): Call {
     promised: whole(from["promised"]),
     end: member(ENDS, from["end"]),
     to: text(from["to"], 64),
+    tried: list(from["tried"]).filter((each) => typeof each === "string"),
+    group: text(from["group"], 300),
   };
+}
+
+/** Who was called along with a person, as things: whoever of them says ok first goes. */
+export function calledAlong({ thing, state, call }: Person): string[] {
+  if (state !== "calling" || !call.group.startsWith("all:")) return [];
+  const members = call.group.slice("all:".length).split(",");
+  return members.map((id) => `staff-${id}`).filter((each) => each !== thing && !call.tried.includes(each));
+}
+
+/** The same people, with those as called who were called along with somebody and have no call of their own. */
+export function together(people: ReadonlyMap<string, Person>): ReadonlyMap<string, Person> {
+  const found = new Map(people);
+  for (const caller of people.values()) {
+    for (const thing of calledAlong(caller)) {
+      const other = people.get(thing);
+      if (other?.state !== "idle") continue;
+      const { state, since, why, call, told, untoldSince, refused } = caller;
+      found.set(thing, { ...other, state, since, why, call, told, untoldSince, refused });
+    }
+  }
+  return found;
 }
 
 const member = <T extends Json>(members: readonly [T, ...T[]], value: Json | undefined): T =>
@@ -151,6 +178,9 @@ export const role = (person: Person, look: Look) => (WORDY.has(look) || bubble(p
 const WORDY: ReadonlySet<Look> = new Set(["queued", "passed", "nobody", "unreached"]);
 const BUSY: ReadonlySet<State> = new Set(["calling", "running"]);
 const UNANSWERED: ReadonlySet<End> = new Set(["missed", "refused", "unavailable"]);
+
+/** Whether somebody has a call. */
+export const isBusy = (state: State) => BUSY.has(state);
 
 const isUnreached = ({ told, untoldSince, refused }: Person, now: number) =>
   !told && (refused || now - untoldSince > UNTOLD_MS);

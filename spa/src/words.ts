@@ -1,5 +1,6 @@
 /** Every word that a screen says, one table a language. */
 import type { End, Look, Person } from "./staff";
+import { UNREVIEWED } from "./tongues";
 
 export interface Words {
   /** What a tile says, to be read from five metres. */
@@ -20,6 +21,12 @@ export interface Words {
   readonly noStaff: string;
   readonly noStaffHow: string;
   readonly said: (name: string, what: string) => string;
+  /** On a paired screen: what touching a tile does, taking that back, and that it did not go out. */
+  readonly call: (name: string) => string;
+  readonly cancel: string;
+  readonly notSent: string;
+  readonly pairing: string;
+  readonly wrongCode: string;
 }
 
 const en: Words = {
@@ -66,6 +73,11 @@ const en: Words = {
   noStaff: "Nobody is on this booth's list yet",
   noStaffHow: "Whoever is added appears here at once:",
   said: (name, what) => `${name}: ${what}`,
+  call: (name) => `Call ${name}`,
+  cancel: "Cancel",
+  notSent: "The call did not go out. Please ask at the desk",
+  pairing: "Code for this screen",
+  wrongCode: "This code is wrong, or too old",
 };
 
 const ja: Words = {
@@ -112,19 +124,40 @@ const ja: Words = {
   noStaff: "この窓口の担当者はまだ登録されていません",
   noStaffHow: "登録されると、すぐここに表示されます。",
   said: (name, what) => `${name}、${what}`,
+  call: (name) => `${name} を呼び出す`,
+  cancel: "取り消す",
+  notSent: "呼び出せませんでした。受付でおたずねください",
+  pairing: "この画面のコード",
+  wrongCode: "コードが違うか、期限切れです",
 };
 
 /** What a tile says of somebody. */
 export const sentence = (words: Words, { call }: Person, look: Look, nameOf: (thing: string) => string) =>
   look === "passed" ? words.passedTo(nameOf(call.to)) : words.look[look];
 
-export const LANGUAGES = { ja, en } as const;
+export const LANGUAGES = { ja, en, ...UNREVIEWED } as const;
 export type Language = keyof typeof LANGUAGES;
+/** One language, or two side by side. */
+export type Languages = readonly [Language, Language?];
 
-/** The language asked for in the address, else the browser's, else Japanese. */
-export function language(asked: string | null, browser: readonly string[]): Language {
-  const known = [asked ?? "", ...browser].map((tag) => tag.toLowerCase().split("-")[0]).find(isLanguage);
-  return known ?? "ja";
+export const isReviewed = (language: Language) => !Object.hasOwn(UNREVIEWED, language);
+
+/** The languages asked for in the address, such as `de` or `de,en`; else Japanese and English. */
+export function languages(asked: string | null): Languages {
+  const [first, second] = new Set(
+    (asked ?? "")
+      .split(",")
+      .map(known)
+      .filter((each) => each !== undefined),
+  );
+  if (!first) return ["ja", "en"];
+  return second ? [first, second] : [first];
 }
 
-const isLanguage = (tag: string | undefined): tag is Language => tag !== undefined && Object.hasOwn(LANGUAGES, tag);
+/** By its tag; `de-AT` is `de`. */
+function known(tag: string): Language | undefined {
+  const plain = tag.trim().toLowerCase();
+  if (/^zh-(hant|tw|hk|mo)/.test(plain)) return "zh-Hant";
+  const base = plain.split("-")[0] ?? "";
+  return Object.hasOwn(LANGUAGES, base) ? (base as Language) : undefined;
+}

@@ -3,22 +3,24 @@ import { mount, type VueWrapper } from "@vue/test-utils";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import App from "../src/App.vue";
-import type { Language } from "../src/words";
+import type { Language, Languages } from "../src/words";
 import { asked, booth, call, delta, documents, fakeDial, got, rejected, T0, told } from "./service";
 
 let app: VueWrapper;
 beforeEach(() => void vi.useFakeTimers({ now: T0 }));
 afterEach(() => {
   app.unmount();
+  localStorage.clear();
   vi.advanceTimersByTime(3000); // Vue waits that long for its devtools, once
   expect(vi.getTimerCount()).toBe(0);
   vi.useRealTimers();
 });
 
-async function screen(language: Language = "en", id = "main") {
+async function screen(spoken: Language | Languages = "en", id = "main") {
+  const languages: Languages = typeof spoken === "string" ? [spoken] : spoken;
   const server = fakeDial();
-  const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false });
-  app = mount(App, { props: { id, language, currentWay, dial: server.dial }, attachTo: document.body });
+  const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false, rate: 100 });
+  app = mount(App, { props: { id, languages, currentWay, dial: server.dial }, attachTo: document.body });
   await vi.advanceTimersByTimeAsync(0);
   server.on.subscribed();
   const say = async (...message: Parameters<typeof server.say>) => {
@@ -28,8 +30,8 @@ async function screen(language: Language = "en", id = "main") {
   return { server, say };
 }
 
-async function front(language: Language = "en") {
-  const all = await screen(language);
+async function front(spoken: Language | Languages = "en") {
+  const all = await screen(spoken);
   await all.say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
   await all.say(...got("staff-alice", told("有栖 Alice")));
   await all.say(...got("staff-bob", told("Bob")));
@@ -123,6 +125,22 @@ it("shows for 30 s that nobody could be reached", async () => {
   expect(tile("alice").text()).toContain("Press the button");
 });
 
+it("says everything in two languages side by side", async () => {
+  const { say, server } = await front(["ja", "en"]);
+  expect(
+    tile("alice")
+      .findAll("[lang]")
+      .map((each) => each.attributes("lang")),
+  ).toEqual(["ja", "en"]);
+  expect(tile("alice").text()).toMatch(/ボタンでお呼びください.*Press the button to call/s);
+  await say(...documents("staff-alice", told("Alice", asked("calling", { call: call({ count: 3 }) }), 2)));
+  expect(tile("alice").find(".aside").text()).toBe("3回目の呼び出し · pressed 3 times");
+  server.on.closed();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(app.findAll("[role=status] p").map((each) => each.attributes("lang"))).toEqual(["ja", "en"]);
+  expect(document.documentElement.lang).toBe("ja");
+});
+
 it("says who has the call now, and shows that person too", async () => {
   const { say } = await front();
   await say(...documents("staff-carol", told("Carol", asked("calling"))));
@@ -142,21 +160,61 @@ it("shows who is busy elsewhere", async () => {
 it("says in words that it lost the link, and lets nothing move until it is back", async () => {
   const { server, say } = await front();
   await say(...delta("staff-alice", 2, { state: "calling" }));
-  const before = tile("alice").text();
   server.on.closed();
   await vi.advanceTimersByTimeAsync(400);
   expect(document.body.dataset["link"]).toBe("lost");
   expect(app.find("[role=status]").text()).toContain("No connection");
   await vi.advanceTimersByTimeAsync(3000);
-  expect(tile("alice").text()).toBe(before);
+  expect(tile("alice").find("time").text()).toBe("3 sec. ago");
+  expect(tile("alice").attributes("data-state")).toBe("calling");
+  await vi.advanceTimersByTimeAsync(120_000);
+  expect(tile("bob").find("time").text()).toBe("2 min. ago");
+  server.on.closed();
+  await vi.advanceTimersByTimeAsync(1200);
   server.on.subscribed();
   await say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
   await say(...got("staff-alice", told("Alice")));
+  await vi.advanceTimersByTimeAsync(100);
   expect(tile("bob").classes()).toContain("stale");
   await say(...rejected("staff-bob", 404));
   expect(document.body.dataset["link"]).toBe("live");
   expect(tile("bob").exists()).toBe(false);
   expect(app.find("[role=status]").exists()).toBe(false);
+});
+
+it("shows what it knew, with its age, before the server answers, and believes the server then", async () => {
+  const { say } = await front();
+  await say(...documents("staff-alice", told("有栖 Alice", asked("calling"), 7)));
+  await vi.advanceTimersByTimeAsync(2000);
+  app.unmount();
+  vi.setSystemTime(T0 + 600_000);
+  const later = await screen();
+  expect(document.body.dataset["link"]).toBe("lost");
+  expect(tile("alice").attributes("data-state")).toBe("calling");
+  expect(tile("alice").find("time").text()).toMatch(/^(9|10) min. ago$/);
+  expect(app.find("[role=status]").text()).toContain("No connection");
+  await later.say(...got("booth-main", booth("Front desk", ["alice"])));
+  await later.say(...got("staff-alice", told("有栖 Alice", asked("idle"), 3)));
+  expect(document.body.dataset["link"]).toBe("live");
+  expect(tile("alice").attributes("data-state")).toBe("idle");
+  expect(tile("bob").exists()).toBe(false);
+});
+
+it("starts with nothing when what was kept is not what it wrote", async () => {
+  localStorage.setItem("staffcall booth main", '{"at": "x", "shadows": {"staff-a": 7}');
+  await screen();
+  expect(app.findAll("[data-thing]")).toHaveLength(0);
+});
+
+it("asks for everything again when somebody sets its clock", async () => {
+  const { server } = await front();
+  const dialled = server.dialled.length;
+  vi.setSystemTime(Date.now() - 7_200_000);
+  await vi.advanceTimersByTimeAsync(500);
+  expect(document.body.dataset["link"]).toBe("lost");
+  expect(tile("alice").find("time").text()).toMatch(/^[01] sec. ago$/);
+  await vi.advanceTimersByTimeAsync(1200);
+  expect(server.dialled).toHaveLength(dialled + 1);
 });
 
 describe("with nobody to show", () => {

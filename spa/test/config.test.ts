@@ -26,7 +26,7 @@ it("reads what the server says", async () => {
     identityPool: "",
     cognito: "",
   });
-  expect(await wayOf(read, signIn)).toEqual({ url: "ws://192.168.1.5:8083/mqtt", relayed: false });
+  expect(await wayOf(read, signIn)).toEqual({ url: "ws://192.168.1.5:8083/mqtt", relayed: false, rate: 1000 });
   expect(signIn).not.toHaveBeenCalled();
 });
 
@@ -85,4 +85,21 @@ it("fails when config.json is not to be had", async () => {
 it.each([true, false, "true", null])("says whether a broker is in between: %j", async (relayed) => {
   const way = await wayOf(config({ place: "local", mqtt: "ws://b:9001/mqtt", relayed }), signIn);
   expect(way.relayed).toBe(relayed === true);
+  expect(way.rate).toBe(relayed === true ? 100 : 1000);
+});
+
+it("asks once more after a second, for a first question that was lost on the way", async () => {
+  vi.useFakeTimers();
+  const asked: RequestInit[] = [];
+  vi.stubGlobal("fetch", (_: string, how: RequestInit) => {
+    asked.push(how);
+    return asked.length < 2 ? new Promise(() => undefined) : Promise.resolve(Response.json({ mqtt: "ws://h/mqtt" }));
+  });
+  const way = currentWay(signIn);
+  await vi.advanceTimersByTimeAsync(999);
+  expect(asked).toHaveLength(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect((await way).url).toBe("ws://h/mqtt");
+  expect(asked.map(({ signal }) => signal?.aborted)).toEqual([true, true]);
+  vi.useRealTimers();
 });

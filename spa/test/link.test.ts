@@ -17,7 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const at = (url: string): Way => ({ url, relayed: false });
+const at = (url: string): Way => ({ url, relayed: false, rate: 100 });
 
 async function opened(way: () => Promise<Way> = () => Promise.resolve(at("ws://here/mqtt"))) {
   const server = fakeDial();
@@ -135,7 +135,27 @@ it("asks for the address anew for each connect: on AWS it is signed for one", as
   expect(server.dialled.map(({ url }) => url)).toEqual(["wss://here/mqtt?signed=1", "wss://here/mqtt?signed=2"]);
 });
 
-it("pauses for 0.5 to 2 s at first, and up to 30 s only for a server that stays away", () => {
-  expect([pauseMs(0, 0), pauseMs(0, 1), pauseMs(20_000, 1)]).toEqual([500, 2000, 2000]);
-  expect([pauseMs(60_000, 1), pauseMs(3_600_000, 1), pauseMs(3_600_000, 0)]).toEqual([6000, 30_000, 7500]);
+it("pauses for 0.3 to 1.2 s, so that many screens do not come in one breath", () => {
+  expect([pauseMs(0), pauseMs(1)]).toEqual([300, 1200]);
+});
+
+it("tries as often after an hour as at first", async () => {
+  const { server } = await opened(() => Promise.reject(new Error("away")));
+  await vi.advanceTimersByTimeAsync(3_600_000);
+  expect(server.dialled).toHaveLength(0);
+  const asked = vi.fn(() => Promise.reject(new Error("away")));
+  await opened(asked);
+  await vi.advanceTimersByTimeAsync(3_600_000);
+  asked.mockClear();
+  await vi.advanceTimersByTimeAsync(2000);
+  expect(asked).toHaveBeenCalled();
+});
+
+it("gives a connection up for a new one when asked to, and none that is not up", async () => {
+  const { server, link } = await up();
+  link.renew();
+  expect([server.dialled[0]?.ended, link.up.value]).toEqual([true, false]);
+  link.renew();
+  await vi.advanceTimersByTimeAsync(1200);
+  expect(server.dialled).toHaveLength(2);
 });

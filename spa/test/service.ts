@@ -19,6 +19,7 @@ export const call = (parts: JsonObject = {}): JsonObject => ({
     to: "",
     tried: [],
     promised: 0,
+    group: "",
   },
   ...parts,
 });
@@ -76,7 +77,8 @@ export function fakeLink() {
   const up = ref(true);
   const asks: string[] = [];
   let listener: (topic: string, payload: string) => void = () => undefined;
-  const link: Link = { up, get: (thing) => asks.push(thing), onMessage: (listen) => (listener = listen) };
+  const get = (thing: string) => asks.push(thing);
+  const link: Link = { up, get, rate: () => 100, renew: () => undefined, onMessage: (listen) => (listener = listen) };
   return { link, up, asks, say: (...[on, payload]: Message) => listener(on, payload) };
 }
 

@@ -2,13 +2,27 @@ import { describe, expect, it } from "vitest";
 
 import { booth, isBoothId, places, wanted } from "../src/booth";
 import { heard, type JsonObject, type Shadow } from "../src/shadow";
-import { bubble, countsFrom, ending, look, LOOKS, minutesLeft, person, role, type Person } from "../src/staff";
+import {
+  bubble,
+  countsFrom,
+  ending,
+  look,
+  LOOKS,
+  minutesLeft,
+  person,
+  role,
+  together,
+  type Person,
+} from "../src/staff";
 import { asked, booth as boothHalves, call, got, T0, told, type Halves } from "./service";
 
 const shadowOf = (halves: Halves) => (heard(...got("staff-a", halves)) as { shadow: Shadow }).shadow;
 const read = (halves: Halves, thing = "staff-a") => person(thing, shadowOf(halves));
 const ended = (end: string, parts: JsonObject = {}) =>
   read(told("Alice", asked("idle", { why: end, call: call({ end, ...parts }) })));
+
+const people = (...all: [string, Halves][]) =>
+  new Map(all.map(([id, halves]): [string, Person] => [`staff-${id}`, read(halves, `staff-${id}`)]));
 
 describe("a person", () => {
   it("is what the shadow asks of them", () => {
@@ -168,8 +182,6 @@ it("leaves the role out where more important words need the room", () => {
 });
 
 describe("a booth", () => {
-  const people = (...all: [string, Halves][]) =>
-    new Map(all.map(([id, halves]): [string, Person] => [`staff-${id}`, read(halves, `staff-${id}`)]));
   const things = (listed: string[], known: Map<string, Person>, missing: string[] = []) =>
     places("main", listed, known, new Set(missing), T0).map(({ thing }) => thing);
 
@@ -214,5 +226,37 @@ describe("a booth", () => {
     const passed = asked("idle", { why: "missed", call: call({ end: "missed", to: "staff-z" }) });
     const known = people(["a", told("A", passed)], ["x", told("X", asked("idle", { call: call({ booth: "other" }) }))]);
     expect([...wanted("main", ["staff-a"], known.values())]).toEqual(["staff-a", "staff-z"]);
+  });
+
+  it("needs to know who was called along with its own", () => {
+    const caller = asked("calling", { call: call({ group: "all:a,b,c", tried: ["staff-c"] }) });
+    const known = people(["a", told("A", caller)]);
+    expect([...wanted("main", [], known.values())]).toEqual(["staff-a", "staff-b"]);
+  });
+});
+
+describe("several who are called at once", () => {
+  const group = (state: string, parts: JsonObject = {}) =>
+    people(
+      ["a", told("A", asked(state, { call: call({ group: "all:a,b,c", count: 2, ...parts }) }))],
+      ["b", told("B")],
+      ["c", told("C", asked("running", { call: call({ booth: "other" }) }))],
+      ["d", told("D")],
+    );
+  const states = (known: ReadonlyMap<string, Person>) => [...together(known).values()].map(({ state }) => state);
+
+  it("are all shown as called, but who has a call of their own", () => {
+    const shown = together(group("calling"));
+    expect(states(group("calling"))).toEqual(["calling", "calling", "running", "idle"]);
+    const b = shown.get("staff-b") as Person;
+    expect([b.name, b.call.count, look(b, "main", T0)]).toEqual(["B", 2, "calling"]);
+    expect(shown.get("staff-c")?.call.booth).toBe("other");
+  });
+
+  it("are as their own shadows say once somebody goes, or where one is called after the other", () => {
+    expect(states(group("running"))).toEqual(["running", "idle", "running", "idle"]);
+    expect(states(group("calling", { group: "turn:a,b,c" }))).toEqual(["calling", "idle", "running", "idle"]);
+    expect(states(group("calling", { tried: ["staff-b"] }))).toEqual(["calling", "idle", "running", "idle"]);
+    expect(states(group("calling", { group: "all:" }))).toEqual(["calling", "idle", "running", "idle"]);
   });
 });

@@ -4,7 +4,7 @@ import { expect, it } from "vitest";
 
 const css = readFileSync("src/style.css", "utf8");
 
-const [light = "", dark = ""] = css.split("@media (prefers-color-scheme: dark)");
+const [light = "", dark = ""] = css.split(':root[data-theme="dark"]');
 const themes = { light, dark: dark.slice(0, dark.indexOf("color-scheme: dark")) };
 
 function luminance(hex: string): number {

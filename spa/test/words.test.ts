@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { language, LANGUAGES, type Words } from "../src/words";
+import { isReviewed, languages, LANGUAGES, type Words } from "../src/words";
 
 const said = (words: Words) => [
   ...Object.values(words.look),
@@ -8,7 +8,7 @@ const said = (words: Words) => [
   ...Object.entries(words.ending).map(([end, text]) => (end === "" ? "nothing" : text)),
   ...[words.live, words.lost("12:00"), words.connecting, words.noBooth("main"), words.noBoothHow],
   ...[words.noStaff, words.noStaffHow, words.passedTo("X"), words.presses(2), words.said("X", "Y")],
-  ...[words.arrives(5), words.arrives(0)],
+  ...[words.arrives(5), words.arrives(0), words.call("X"), words.cancel, words.notSent, words.pairing, words.wrongCode],
 ];
 
 describe.each(Object.entries(LANGUAGES))("in %s", (_, words) => {
@@ -26,21 +26,37 @@ describe.each(Object.entries(LANGUAGES))("in %s", (_, words) => {
     expect(words.lost("12:34")).toContain("12:34");
     expect(words.arrives(12)).toContain("12");
     expect(words.arrives(0)).not.toContain("0");
+    expect(words.call("Bob")).toContain("Bob");
+    expect(words.presses(7)).toContain("7");
   });
 });
 
-it("no language is a copy of another", () => {
-  expect(said(LANGUAGES.ja).filter((text) => said(LANGUAGES.en).includes(text))).toEqual(["nothing"]);
+const tables = Object.entries(LANGUAGES);
+it.each(tables)("%s is no copy of another language", (tag, words) => {
+  const others = tables.filter(([other]) => other !== tag).map(([, other]) => Object.values(other.look));
+  for (const other of others) {
+    const both = Object.values(words.look).filter((text) => (other as string[]).includes(text));
+    expect(both.length).toBeLessThan(4); // Chinese has a few words in common with itself
+  }
+});
+
+it("has twelve languages and more, of which two were read through", () => {
+  expect(tables.length).toBeGreaterThanOrEqual(12);
+  expect(tables.map(([tag]) => tag as keyof typeof LANGUAGES).filter(isReviewed)).toEqual(["ja", "en"]);
 });
 
 it.each([
-  ["en", ["ja"], "en"],
-  ["EN-gb", [], "en"],
-  [null, ["en-US", "ja"], "en"],
-  [null, ["fr", "ja-JP", "en"], "ja"],
-  [null, ["fr"], "ja"],
-  ["tlh", ["en"], "en"],
-  ["constructor", [], "ja"],
-] as const)("asked for %s by a browser of %j: %s", (asked, browser, expected) => {
-  expect(language(asked, browser)).toBe(expected);
+  [null, ["ja", "en"]],
+  ["", ["ja", "en"]],
+  ["en", ["en"]],
+  ["EN-gb", ["en"]],
+  ["de-AT, ja", ["de", "ja"]],
+  ["en,en-US", ["en"]],
+  ["ko,ja,en", ["ko", "ja"]],
+  ["zh-TW,zh-CN", ["zh-Hant", "zh"]],
+  ["zh-hant", ["zh-Hant"]],
+  ["tlh", ["ja", "en"]],
+  ["constructor,fr", ["fr"]],
+] as const)("asked for %s it speaks %j", (asked, expected) => {
+  expect(languages(asked)).toEqual(expected);
 });

@@ -15,7 +15,7 @@ from infra.local.gateway.broker import Broker, Pending
 from infra.local.gateway.certificates import Certificate, Tls
 from infra.local.gateway.limits import Quotas
 from infra.local.gateway.packets import V3, V5, Asked, Message, Property, ProtocolError, Reason
-from infra.local.gateway.policy import Client, Rights, is_client_id
+from infra.local.gateway.policy import KIOSK, Client, Rights, is_client_id
 from infra.local.gateway.presence import Leaving, Visit
 from infra.local.gateway.session import Session, Subscription
 from infra.local.gateway.topics import is_filter, is_topic
@@ -125,7 +125,7 @@ class Connection:
         self._stalled = self.congested = False
         self._held = False  # no further packet is taken for now
         self._resting: asyncio.Handle | None = None
-        self._publishes = _Rate(limits.MAX_PUBLISHES)
+        self._publishes = _Rate(limits.MAX_QUESTIONS if self._rights is KIOSK else limits.MAX_PUBLISHES)
         self._bytes_in, self._bytes_out = _Rate(limits.MAX_THROUGHPUT), _Rate(limits.MAX_THROUGHPUT)
         self._flushing: asyncio.TimerHandle | None = None  # a flush that has to wait
         self._flush_from_s = 0.0

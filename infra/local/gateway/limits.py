@@ -28,6 +28,9 @@ MAX_RESUMED: Final = 10  # a second, of the messages that waited for an absent c
 MAX_RETAINED: Final = 5000
 
 # Ours
+MAX_QUESTIONS: Final = (
+    1000  # a second, of a kiosk, which publishes nothing else: a wall of 200 is not to wait for them
+)
 MAX_CLIENTS: Final = 10_000  # of one listener; AWS takes 500,000 an account
 MAX_UNGREETED: Final = 100  # above it a socket is closed unheard; up to it CONNECT is answered with a refusal
 CONNECT_S: Final = 10.0  # from the first byte, through a WebSocket handshake, to CONNECT

@@ -1,9 +1,9 @@
 import { createApp } from "vue";
 
-import { language } from "../words";
 import AdminApp from "./AdminApp.vue";
 import { asking } from "./api";
 import "./style.css";
+import { language } from "./words";
 
 const asked = new URLSearchParams(location.search).get("lang");
 

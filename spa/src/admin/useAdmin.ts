@@ -1,9 +1,8 @@
 import { inject, onScopeDispose, readonly, ref, shallowRef, type InjectionKey, type Ref, type ShallowRef } from "vue";
 
-import type { Language } from "../words";
 import { Refused, type Ask } from "./api";
 import { entries, isNews, type Entry, type Now, type Person } from "./roster";
-import type { AdminWords } from "./words";
+import type { AdminWords, Language } from "./words";
 
 /** What every part of the page may use. */
 export interface Admin {

@@ -1,5 +1,4 @@
 /** Every word that the admin's page says of itself. What the server refuses, finds or mends, it says in English. */
-import type { Language } from "../words";
 import type { State } from "../staff";
 import type { Verdict } from "./roster";
 
@@ -306,4 +305,13 @@ const ja: AdminWords = {
   passedTo: (name) => `${name} へ`,
 };
 
-export const ADMIN_WORDS: Readonly<Record<Language, AdminWords>> = { ja, en };
+export const ADMIN_WORDS = { ja, en } as const;
+export type Language = keyof typeof ADMIN_WORDS;
+
+/** The language asked for in the address, else the browser's, else Japanese. */
+export function language(asked: string | null, browser: readonly string[]): Language {
+  const known = [asked ?? "", ...browser].map((tag) => tag.toLowerCase().split("-")[0]).find(isLanguage);
+  return known ?? "ja";
+}
+
+const isLanguage = (tag: string | undefined): tag is Language => tag !== undefined && Object.hasOwn(ADMIN_WORDS, tag);

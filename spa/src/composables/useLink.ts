@@ -24,6 +24,10 @@ export type Dial = (way: Way, on: SessionEvents) => Session;
 export interface Link {
   readonly up: Readonly<Ref<boolean>>;
   get(thing: string): void;
+  /** How many questions a second it takes. */
+  rate(): number;
+  /** Give this connection up for a new one: what it told may not be right any more. */
+  renew(): void;
   onMessage(listener: (topic: string, payload: string) => void): void;
 }
 
@@ -32,11 +36,11 @@ const QUIET_MS = 1000; // then we ping,
 const PONG_MS = 2000; // and this later a silent server counts as gone: at most 4 s in all
 const SUBSCRIBED_WITHIN_MS = 5000;
 
-/** The pause before the next try: 0.5 to 2 s at first, up to 30 s while the server stays away. */
-export function pauseMs(awayMs: number, random = Math.random()): number {
-  const longest = Math.min(30_000, Math.max(2000, awayMs / 10));
-  return longest / 4 + (random * longest * 3) / 4;
-}
+/**
+ * The pause before the next try. It never grows: a visitor looks at this screen, and whoever was away for an hour has to be
+ * back within 2 s, too. What is spread over a second are the screens of a full house.
+ */
+export const pauseMs = (random = Math.random()) => 300 + random * 900;
 
 /** Keeps a connection for as long as the scope lives: finds out when it died, and makes a new one. */
 export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
@@ -44,8 +48,8 @@ export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
   let listener: (topic: string, payload: string) => void = () => undefined;
   let attempt = new AbortController(); // aborted when its connection, or the try to make one, is given up
   let session: Session | undefined;
+  let rate = 100;
   let timer: ReturnType<typeof setTimeout> | undefined; // set while we pause
-  let awaySince = performance.now();
   let heardAt = 0;
   let dueAt = Infinity; // by when the server has to say something
 
@@ -56,6 +60,7 @@ export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
     try {
       const way = await currentWay();
       if (!ours()) return;
+      rate = way.rate;
       dueAt = performance.now() + SUBSCRIBED_WITHIN_MS;
       session = dial(way, {
         subscribed: () => ours() && subscribed(),
@@ -84,13 +89,12 @@ export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
     clearTimeout(timer);
     session?.end();
     [session, timer, dueAt] = [undefined, undefined, Infinity];
-    if (up.value) awaySince = performance.now();
     up.value = false;
   }
 
   function lost() {
     giveUp();
-    timer = setTimeout(() => void connect(), pauseMs(performance.now() - awaySince));
+    timer = setTimeout(() => void connect(), pauseMs());
   }
 
   function look() {
@@ -129,6 +133,8 @@ export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
   return {
     up: readonly(up),
     get: (thing) => session?.get(thing),
+    rate: () => rate,
+    renew: () => void (up.value && lost()),
     onMessage: (listen) => (listener = listen),
   };
 }

@@ -1,32 +1,39 @@
-import { computed, onScopeDispose, ref, shallowReactive, watch } from "vue";
+import { computed, onScopeDispose, ref, shallowReactive, shallowReadonly, watch } from "vue";
 
 import { createAsking } from "../asking";
 import { booth, isBoothId, isStaff, wanted } from "../booth";
 import { forgotten, heard, settled, type Heard, type Shadow } from "../shadow";
-import { person, type Person } from "../staff";
+import { person, together, type Person } from "../staff";
 import type { Link } from "./useLink";
 
 /**
  * The shadows that a booth's screen needs, kept up to date over a link.
  *
  * @param onTime hears the server's clock of every message, in seconds.
+ * @param before what this screen knew when it was last here.
  * @returns `live` once all are known, until the link breaks; `missing` are the things that the service does not know.
  */
-export function useShadows(link: Link, id: string, onTime: (at: number) => void = () => undefined) {
+export function useShadows(
+  link: Link,
+  id: string,
+  onTime: (at: number) => void = () => undefined,
+  before: ReadonlyMap<string, Shadow> = new Map(),
+) {
   const thingOfBooth = `booth-${id}`;
-  const shadows = shallowReactive(new Map<string, Shadow>());
+  const shadows = shallowReactive(new Map(before));
   const answered = shallowReactive(new Set<string>()); // since the link came up
-  const asking = createAsking((thing) => link.get(thing));
+  const asking = createAsking((thing) => link.get(thing), link.rate);
   const live = ref(false);
 
   const boothNow = computed(() => {
     const shadow = shadows.get(thingOfBooth);
     return shadow && booth(shadow);
   });
-  const people = computed(() => {
+  const known = computed(() => {
     const staff = [...shadows].filter(([thing]) => thing !== thingOfBooth);
     return new Map(staff.map(([thing, shadow]) => [thing, readOnce(thing, shadow)]));
   });
+  const people = computed(() => together(known.value));
   const missing = computed(() => new Set([...answered].filter((thing) => !shadows.has(thing))));
 
   function take(news: Heard) {
@@ -54,7 +61,7 @@ export function useShadows(link: Link, id: string, onTime: (at: number) => void 
 
   /** After each message: whom do we need now, whom no longer, and do we know all of them? */
   function review() {
-    const needed = wanted(id, boothNow.value?.staff ?? [], people.value.values());
+    const needed = wanted(id, boothNow.value?.staff ?? [], known.value.values());
     for (const thing of [...shadows.keys(), ...answered]) {
       if (needed.has(thing) || thing === thingOfBooth) continue;
       shadows.delete(thing); // should they come back, their shadow may be another one
@@ -85,7 +92,7 @@ export function useShadows(link: Link, id: string, onTime: (at: number) => void 
   watch(link.up, (up) => (up ? start() : stop()), { immediate: true, flush: "sync" });
   onScopeDispose(stop);
 
-  return { live, missing, booth: boothNow, people };
+  return { live, missing, booth: boothNow, people, shadows: shallowReadonly(shadows) };
 }
 
 /** One reading a shadow: a tile whose shadow did not change is handed the same person, and stays as it is. */

@@ -1,0 +1,35 @@
+import { onScopeDispose, watch, type Ref } from "vue";
+
+import { hasNewBuild, keepShell } from "../shell";
+
+const LOOK_EVERY_MS = 60_000;
+const QUIET_MS = 5000;
+
+/** Keeps the page for bad times, and takes a new build of it when nobody needs the screen. */
+export function useShell(
+  live: Readonly<Ref<boolean>>,
+  idle: Readonly<Ref<boolean>>,
+  reload: () => void = () => location.reload(),
+) {
+  let [isNew, quietSince] = [false, performance.now()];
+
+  async function look() {
+    try {
+      isNew ||= await hasNewBuild();
+    } catch {
+      // not now: it is looked for again
+    }
+  }
+  function take() {
+    if (!live.value || !idle.value) quietSince = performance.now();
+    else if (isNew && performance.now() - quietSince >= QUIET_MS) reload();
+  }
+
+  const [looking, taking] = [setInterval(() => void look(), LOOK_EVERY_MS), setInterval(take, 1000)];
+  watch(live, (now) => now && void look()); // a server that was away may have come back as another
+  keepShell().catch(() => undefined);
+  onScopeDispose(() => {
+    clearInterval(looking);
+    clearInterval(taking);
+  });
+}
