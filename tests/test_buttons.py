@@ -10,6 +10,8 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from button_handlers import shelly, soracom, tasmota, zigbee2mqtt
 from button_handlers.click import Click
@@ -192,6 +194,30 @@ def test_the_words_of_the_table_are_those_of_the_code(maker: str) -> None:
     assert all([each.type for each in READERS[maker](word)] == [click] for word, click in said.items())
     for word in words(row[4]):
         assert not [each for each in READERS[maker](word) if isinstance(each, Click)], word
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=9), inner, max_size=3),
+    max_leaves=6,
+)
+said = anything | st.sampled_from(
+    ["single", "SINGLE", "single_push", "input:0", "bthomedevice:200", "NotifyEvent", 7]
+)
+EVENTS = st.lists(
+    st.dictionaries(st.sampled_from(["component", "event", "idx", "ts", "id"]), said), max_size=3
+)
+sayings = st.dictionaries(
+    st.sampled_from(["action", "battery", "Button1", "Button2", "event", "event_cnt", "params", "method"]),
+    said | st.fixed_dictionaries({"Action": said}) | st.fixed_dictionaries({"events": EVENTS | said}),
+)
+
+
+@given(
+    st.sampled_from(["zigbee2mqtt/a", "stat/a/RESULT", "a/events/rpc", "shellies/a/input_event/0"]), sayings
+)
+def test_whatever_a_device_says_is_taken_or_refused(topic: str, document: JsonObject) -> None:
+    assert Venue().hears(topic, document).code in (200, 400, 404)
 
 
 # --- Keys, names, and what else there is on those topics
