@@ -22,12 +22,14 @@ class Click:
         button: serial number, IMSI or chosen name.
         battery: charge left, 0.0 to 1.0; None if the button does not say.
         id: the same whenever this press comes again; None if the sender gives nothing to know it by.
+        told: by what a device that tells its last press again, at any time until the next one, tells it from others.
     """
 
     button: str
     type: ClickType
     battery: float | None = None
     id: str | None = None
+    told: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,15 @@ def button_of(fields: Mapping[str, Any], name: str) -> str:
     if not BUTTON_ID.fullmatch(button):
         raise Rejected(400, f"{name}: expected 1 to 64 of A-Z a-z 0-9 _ -, got {_short(value)}")
     return button
+
+
+def key_of(device: str, number: int) -> str:
+    """The button that a key of a device is: its first one has the device's name, and each other one ``-<number>`` behind it.
+
+    Raises:
+        Rejected: 400, if the name is none for a button.
+    """
+    return button_of({"device": device if number == 1 else f"{device}-{number}"}, "device")
 
 
 def click_of(fields: Mapping[str, Any], name: str) -> ClickType:

@@ -6,11 +6,21 @@ import json
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
-from button_handlers import flic, generic, iotbutton, oneclick, sign, soracom
+from button_handlers import (
+    flic,
+    generic,
+    iotbutton,
+    oneclick,
+    shelly,
+    sign,
+    soracom,
+    tasmota,
+    zigbee2mqtt,
+)
 from button_handlers.click import Click, Ignored, button_of, document_of
 from button_handlers.press import Unknown, press
 from shadows.calls import Place
@@ -21,9 +31,24 @@ from shadows.signatures import Answered
 log = logging.getLogger(__name__)
 
 BODY_LIMIT: Final = 16 * 1024
+NOTHING: Final[JsonObject] = {"ignored": "no press of a button"}
 PRESS_TOPIC: Final = re.compile(r"staffcall/buttons/([A-Za-z0-9_-]{1,64})/press")
 IOTBUTTON_TOPIC: Final = re.compile(r"iotbutton/([A-Za-z0-9_-]{1,64})")
-TOPIC_FILTERS: Final = ("staffcall/buttons/+/press", "iotbutton/+")
+Heard = Sequence[Click | Ignored]
+# Topics that devices have by themselves. What a Zigbee device is told, says of its link, or says a second time as plain
+# text (`/action`) is no message of a button.
+MAKERS_TOPICS: Final[Mapping[re.Pattern[str], Callable[..., Heard]]] = {
+    re.compile(
+        r"zigbee2mqtt/(?!bridge/)(?!.*/(?:set|get|availability|action)(?:/|$))(.+)"
+    ): zigbee2mqtt.from_topic,
+    re.compile(r"stat/([^/]+)/RESULT"): tasmota.from_topic,
+    re.compile(r"([^/]+)/events/rpc"): shelly.from_events,
+    re.compile(r"shellies/([^/]+)/input_event/([0-9]{1,2})"): shelly.from_input,
+}
+TOPIC_FILTERS: Final = (
+    *("staffcall/buttons/+/press", "iotbutton/+"),
+    *("zigbee2mqtt/#", "stat/+/RESULT", "+/events/rpc", "shellies/+/input_event/+"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +139,13 @@ HTTP_DOORS: Final[Mapping[str, Door]] = {"/buttons/soracom": on_soracom, "/butto
 
 
 def is_press(topic: str) -> bool:
-    """Whether a message on this topic is a press."""
-    return bool(PRESS_TOPIC.fullmatch(topic) or IOTBUTTON_TOPIC.fullmatch(topic))
+    """Whether a message on this topic may be a press."""
+    return _is_ours(topic) or any(pattern.fullmatch(topic) for pattern in MAKERS_TOPICS)
+
+
+def is_idle_talk(topic: str) -> bool:
+    """Whether a device speaks of something else there: not even a press with a fault, which would be said."""
+    return not is_press(topic) and not topic.startswith(("staffcall/", "iotbutton/"))
 
 
 def on_message(topic: str, payload: bytes, services: Services) -> Answer:
@@ -130,7 +160,9 @@ def on_message(topic: str, payload: bytes, services: Services) -> Answer:
     def work() -> JsonObject:
         if len(payload) > BODY_LIMIT:
             raise Rejected(413, f"payload: expected at most {BODY_LIMIT} bytes, got {len(payload)}")
-        return _taken(_topic_click(topic, document_of(payload)), "mqtt", services)
+        if not _is_ours(topic) and not payload.lstrip().startswith(b"{"):
+            return NOTHING  # a value alone: such devices say more there than presses
+        return _all_taken(_topic_clicks(topic, document_of(payload)), "mqtt", services)
 
     return _unheard(topic, work)
 
@@ -146,10 +178,8 @@ def on_button(event: JsonObject, context: Any, services: Services) -> JsonObject
         return _gateway(event, services)
 
     def work() -> JsonObject:
-        door, click = _event_click(event, context)
-        if isinstance(click, Click) and click.id is None:  # Lambda tries again with the same request id
-            click = replace(click, id=getattr(context, "aws_request_id", None))
-        return _taken(click, door, services)
+        door, heard = _event_clicks(event, context)
+        return _all_taken([_known_by(each, context) for each in heard], door, services)
 
     return _unheard(event["topic"], work).body if "topic" in event else work()
 
@@ -192,22 +222,48 @@ def _nowhere(_request: Request, _services: Services) -> Answer:
     return Answer(code=404, body={"code": 404, "message": f"path: expected {' or '.join(HTTP_DOORS)}"})
 
 
-def _event_click(event: JsonObject, context: Any) -> tuple[str, Click | Ignored]:
+def _known_by(click: Click | Ignored, context: Any) -> Click | Ignored:
+    """Lambda tries again with the same request id."""
+    if isinstance(click, Click) and click.id is None:
+        return replace(click, id=getattr(context, "aws_request_id", None))
+    return click
+
+
+def _event_clicks(event: JsonObject, context: Any) -> tuple[str, Heard]:
     if "topic" in event:
         rest = {name: value for name, value in event.items() if name != "topic"}
-        return "mqtt", _topic_click(str(event["topic"]), rest)
+        return "mqtt", _topic_clicks(str(event["topic"]), rest)
     if "deviceEvent" in event:
-        return "oneclick", oneclick.from_event(event)
+        return "oneclick", [oneclick.from_event(event)]
     sim = getattr(getattr(context, "client_context", None), "custom", None) or {}
     if "imsi" not in sim:
         raise Rejected(400, "context.client_context.custom.imsi: expected the SIM, as SORACOM Funk names it")
-    return "soracom", soracom.from_document(button_of(sim, "imsi"), event)
+    return "soracom", [soracom.from_document(button_of(sim, "imsi"), event)]
+
+
+def _all_taken(heard: Heard, door: str, services: Services) -> JsonObject:
+    """Take each; the answer is of the last.
+
+    Raises:
+        Rejected: the worst of what was refused, once all others are taken.
+    """
+    done, refused = NOTHING, []
+    for each in heard:
+        try:
+            done = _taken(each, door, services)
+        except Rejected as no:
+            refused.append(no)
+    if refused:
+        raise max(refused, key=lambda no: no.code)
+    return done
 
 
 def _taken(click: Click | Ignored, door: str, services: Services) -> JsonObject:
     if isinstance(click, Ignored):
         sign.note(click, services.place)
         return {"ignored": click.reason}
+    if sign.is_told_again(click, services.place):
+        return {"ignored": "told before: the button's last press, no new one"}
     return press(click, door, services.place, services.unknown, services.hurries)
 
 
@@ -245,11 +301,18 @@ def _webhook_click(request: Request) -> Click | Ignored:
     return generic.from_query(request.query)
 
 
-def _topic_click(topic: str, document: JsonObject) -> Click | Ignored:
+def _is_ours(topic: str) -> bool:
+    return bool(PRESS_TOPIC.fullmatch(topic) or IOTBUTTON_TOPIC.fullmatch(topic))
+
+
+def _topic_clicks(topic: str, document: JsonObject) -> Heard:
     if press := PRESS_TOPIC.fullmatch(topic):
-        return generic.from_topic(press[1], document)
+        return [generic.from_topic(press[1], document)]
     if iot := IOTBUTTON_TOPIC.fullmatch(topic):
-        return iotbutton.from_topic(iot[1], document)
+        return [iotbutton.from_topic(iot[1], document)]
+    for pattern, read in MAKERS_TOPICS.items():
+        if made := pattern.fullmatch(topic):
+            return read(*made.groups(), document)
     raise Rejected(404, f"topic: expected one of {', '.join(TOPIC_FILTERS)}")
 
 

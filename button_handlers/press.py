@@ -116,6 +116,8 @@ def _note_on_button(click: Click, place: Place, thing: str, outcome: Outcome) ->
     noted: JsonObject = {"click": click.type, "at": place.clock(), "lastCall": outcome.call.id}
     if click.battery is not None:
         noted["battery"] = click.battery
+    if click.told is not None:
+        noted["told"] = click.told
     try:
         place.shadows.update(thing, reported=noted)
     except Exception:

@@ -2,7 +2,7 @@
 
 import logging
 
-from button_handlers.click import Ignored
+from button_handlers.click import Click, Ignored
 from shadows import heartbeat
 from shadows.calls import Place
 from shadows.errors import Rejected
@@ -26,6 +26,11 @@ def note(message: Ignored, place: Place) -> None:
     except Rejected as no:
         if no.code != 404:
             log.warning("%s: its sign of life was not written down: %s", thing, no)
+
+
+def is_told_again(click: Click, place: Place) -> bool:
+    """Whether this is the button's last press, however long ago, told once more."""
+    return click.told is not None and _reported(place, f"button-{click.button}").get("told") == click.told
 
 
 def _reported(place: Place, thing: str) -> dict[str, object]:

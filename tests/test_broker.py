@@ -5,7 +5,9 @@ import json
 import os
 import queue
 import signal
+import textwrap
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from tests.certificates import Authority
 from tests.fake_slack import FakeSlack
 from tests.mosquitto import BAD_LOGIN, DEVICE, REFUSED, SERVICE, Guest, Mosquitto, binary, free_port
 from tests.screen import IS_SKIPPED, Screen, chromium, watched
-from tests.shop import Process, Shop, get, until
+from tests.shop import ROOT, Process, Shop, get, until
 from tests.story import Person
 
 if "mosquitto" in os.environ.get("STAFFCALL_SKIP", "").split(","):
@@ -165,6 +167,53 @@ def test_nothing_of_the_shadows_of_a_button_and_of_the_roster_goes_to_the_broker
         while not topics or topics[-1] != "$aws/things/nobody/shadow/get/rejected":
             topics.append(kiosk.heard.get(timeout=20)[0])
         assert not [topic for topic in topics if "button-" in topic or "roster" in topic]
+
+
+def open_to_makers(broker: Mosquitto) -> None:
+    """With the lines of docs/buttons.md for Shelly, Tasmota and Zigbee2MQTT."""
+    page = (ROOT / "docs" / "buttons.md").read_text()
+    lines = textwrap.dedent(page.partition("  ```\n")[2].partition("  ```\n")[0])
+    assert "pattern readwrite stat/%u/#" in lines, "the page has no rules for a broker"
+    rules, config = broker.folder / "acl", broker.folder / "mosquitto.conf"
+    rules.write_text(rules.read_text() + "\n" + lines)
+    config.write_text(config.read_text().replace("retain_available false", "retain_available true"))
+    broker.admit("zigbee2mqtt")
+
+
+PUSHED = {"component": "input:0", "event": "double_push", "ts": 1730520926.74}
+MAKERS: list[tuple[str, str, Any]] = [  # no two that are the same click within 2 s
+    ("zigbee2mqtt", "zigbee2mqtt/demo", {"action": "double"}),
+    ("demo", "stat/demo/RESULT", {"Button1": {"Action": "SINGLE"}}),
+    ("demo", "demo/events/rpc", {"method": "NotifyEvent", "params": {"events": [PUSHED]}}),
+    ("demo", "shellies/demo/input_event/0", {"event": "L", "event_cnt": 7}),
+]
+
+
+def test_makers_own_topics_press_at_the_broker_and_a_retained_message_never_does(
+    tmp_path: Path, slack: FakeSlack, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = Mosquitto(tmp_path / "broker")
+    open_to_makers(broker)
+    shop = Shop(tmp_path / "data", slack, mqtt_url=broker.url(), ws_url=broker.ws_url)
+    with broker, shop, broker.client("") as kiosk, broker.client(DEVICE) as lamp, ExitStack() as stack:
+        shop.furnish()
+        guests = {user: stack.enter_context(broker.client(user)) for user in ("zigbee2mqtt", "demo")}
+        for user, topic, press in MAKERS:
+            assert (kiosk.say(topic, press), lamp.say(topic, press)) == (REFUSED, REFUSED)
+            assert guests[user].say(topic, press, retain=True) == 0
+            until(lambda topic=topic: f"{topic}: a retained message is no press" in caplog.text, topic)
+        assert guests["zigbee2mqtt"].say("zigbee2mqtt/bridge/state", {"state": "online"}, retain=True) == 0
+        assert calls(shop) == 0
+        shop.close()  # what the broker keeps is no press for who comes late
+        shop.open()
+        for count, (user, topic, press) in enumerate(MAKERS, 1):
+            assert guests[user].say(topic, press) == 0
+            until(lambda count=count: calls(shop) == count, f"the press on {topic}", 20)
+
+
+def calls(shop: Shop) -> int:
+    """How often anybody was called for."""
+    return sum(int(shop.asked(who).get("call", {}).get("count", 0)) for who in ("hana", "sora"))
 
 
 def test_what_a_device_published_while_we_were_dead_is_not_lost(shop: Shop, broker: Mosquitto) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
@@ -33,17 +34,27 @@ def fast(shop: Shop, **settings: float) -> Shop:
     return shop
 
 
+SHELLY: dict[str, Any] = {
+    "method": "NotifyEvent",
+    "params": {"events": [{"component": "input:0", "event": "single_push", "ts": 1730520926.74}]},
+}
+
+
 @pytest.mark.parametrize(
     ("topic", "payload"),
     [
         ("staffcall/buttons/demo/press", {"button": "demo", "click": "SINGLE", "id": "7"}),
         ("staffcall/buttons/demo/press", {"click": "SINGLE"}),
         ("iotbutton/demo", {"serialNumber": "demo", "batteryVoltage": "1697mV", "clickType": "SINGLE"}),
+        ("zigbee2mqtt/demo", {"action": "single", "battery": 87}),
+        ("stat/demo/RESULT", {"Button1": {"Action": "SINGLE"}}),
+        ("demo/events/rpc", SHELLY),
+        ("shellies/demo/input_event/0", {"event": "S", "event_cnt": 7}),
     ],
 )
 @pytest.mark.parametrize("version", [paho.MQTTv311, paho.MQTTv5])
 def test_a_press_over_mqtt_is_acknowledged_when_the_call_is_on_disk(
-    shop: Shop, topic: str, payload: dict[str, str], version: int
+    shop: Shop, topic: str, payload: dict[str, Any], version: int
 ) -> None:
     client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=version)
     host, _, port = shop.at.mqtt.partition(":")
@@ -54,6 +65,36 @@ def test_a_press_over_mqtt_is_acknowledged_when_the_call_is_on_disk(
         sent.wait_for_publish(5)
         assert sent.is_published()
         assert shop.state("hana") == "calling"
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("staffcall/buttons/demo/press", {"click": "SINGLE"}),
+        ("iotbutton/demo", {"clickType": "SINGLE"}),
+        ("zigbee2mqtt/demo", {"action": "single"}),
+        ("stat/demo/RESULT", {"Button1": {"Action": "SINGLE"}}),
+        ("demo/events/rpc", SHELLY),
+        ("shellies/demo/input_event/0", {"event": "S", "event_cnt": 7}),
+    ],
+)
+def test_a_message_that_is_to_be_retained_is_no_press(
+    shop: Shop, topic: str, payload: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    host, _, port = shop.at.mqtt.partition(":")
+    client.connect(host, int(port))
+    client.loop_start()
+    try:
+        client.publish(topic, json.dumps(payload), qos=1, retain=True).wait_for_publish(5)
+        shop.aws("iot-data").publish(topic=topic, qos=1, retain=True, payload=json.dumps(payload))
+        client.publish("zigbee2mqtt/bridge/state", "{}", qos=1, retain=True).wait_for_publish(5)
+        assert shop.state("hana") == "idle"
+        assert f"{topic}: a retained message is no press" in caplog.text
+        assert "bridge" not in caplog.text
     finally:
         client.disconnect()
         client.loop_stop()

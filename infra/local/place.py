@@ -207,6 +207,8 @@ class LocalPlace:
 
     async def pressed(self, message: Message, _client: Client) -> None:
         """A message on a button's topic. PUBACK waits for the call to be durable."""
+        if button_doors.is_idle_talk(message.topic):
+            return
         if message.retain:  # a press that a broker keeps would be pressed again for whoever comes late
             log.warning("%s: a retained message is no press", message.topic)
             return
