@@ -178,9 +178,13 @@ def record(place: Place, thing: str, event: Event) -> Outcome:
             return {}, (_taken_before(place, thing, staff, event), False)
         if event.if_free and event.call and not staff.is_free_for(event.call.booth):
             raise Rejected(429, f"{thing}: called by somebody else in this very moment")
-        rest = _without_what_waits(place, thing, staff, event, given)
+        rest, first = _without_what_waits(place, thing, staff, event, given)
         # Who has taken the press has it, also if somebody wrote here in between.
-        taken = passed if event.call and passed else _passed_on(place, thing, rest, event, given=given)
+        taken = (
+            passed
+            if event.call and passed
+            else _passed_on(place, thing, rest, event, given=given, first=first)
+        )
         passed = taken
         after = step(rest, event, now, _taker(place, thing, rest, event, taken))
         outcome = taken if taken and event.call else _outcome(thing, staff, after, event)
@@ -366,18 +370,21 @@ def _taker(place: Place, thing: str, rest: Staff, event: Event, taken: Outcome |
     return Taker(thing=taken.thing, giver=thing, seen=seen)
 
 
-def _without_what_waits(place: Place, thing: str, staff: Staff, event: Event, given: Given) -> Staff:
-    """The same person; what waits for them of the booth that calls again goes first, to who can take it.
+def _without_what_waits(
+    place: Place, thing: str, staff: Staff, event: Event, given: Given
+) -> tuple[Staff, str]:
+    """The same person; what waits for them of the booth that calls again goes first, to who can take it: who, or "".
 
     It goes by a key of its own: after a crash it is known whether it went.
     """
     waits = event.call and staff.call_of(event.call.booth)
     if not (event.call and waits) or staff.state is StaffState.IDLE or waits not in staff.waiting:
-        return staff
+        return staff, ""
     rest = replace(staff, waiting=tuple(each for each in staff.waiting if each != waits))
     call = asked_too(waits, event.call)  # or it would come back to who has just refused
-    key, first = Key.of_handover(thing, waits), Event(kind=CallEvent.HANDOVER, call=call)
-    return rest if _passed_on(place, thing, rest, first, given=given, key=key) else staff
+    key, handover = Key.of_handover(thing, waits), Event(kind=CallEvent.HANDOVER, call=call)
+    went = _passed_on(place, thing, rest, handover, given=given, key=key)
+    return (rest, went.thing) if went else (staff, "")
 
 
 def _outcome(thing: str, before: Staff, after: Staff, event: Event, *, repeat: bool = False) -> Outcome:
@@ -398,7 +405,14 @@ def _taken_before(place: Place, thing: str, staff: Staff, event: Event) -> Outco
 
 
 def _passed_on(
-    place: Place, thing: str, staff: Staff, event: Event, *, given: Given, key: Key | None = None
+    place: Place,
+    thing: str,
+    staff: Staff,
+    event: Event,
+    *,
+    given: Given,
+    key: Key | None = None,
+    first: str = "",
 ) -> Outcome | None:
     """Have a backup take the call that this person cannot; None if there is no call to pass on, or nobody to take it.
 
@@ -409,13 +423,15 @@ def _passed_on(
         given: what was passed on a moment ago, before somebody wrote here in between, and what is now.
         key: of what is passed on; else that of a press, which it keeps on its way so that it is known again at
             whichever person it reaches, or that of the call.
+        first: who is asked first, for they have just taken what waited of that booth; "" for nobody.
     """
     call = passes_on(staff, event, thing)
     if call is None:
         return None
     key = key or (event.call and event.key) or Key.of_handover(thing, event.call or staff.call)
     took, presses = given.get(call.id, ("", 0))
-    found = list(_takers(_next_in_line(place, thing, call), call, key, took, place.clock()))
+    chain = _next_in_line(place, thing, call, first)
+    found = list(_takers(chain, call, key, took, place.clock()))
     only_the_free = event.call is not None and staff.state in BUSY
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
     for backup, other, took_it in sorted(found, key=lambda each: -each[2]):
@@ -465,10 +481,10 @@ def _yield(place: Place, others: Iterable[str], booth: str, taker: str, seen: tu
         rewrite(place, other, decide)
 
 
-def _next_in_line(place: Place, thing: str, call: Call) -> Iterator[tuple[str, Staff]]:
+def _next_in_line(place: Place, thing: str, call: Call, first: str = "") -> Iterator[tuple[str, Staff]]:
     """Who else is in the group that was called; then who stands in for a person, who for that one, and so on; each once."""
     members = replace(call, tried=()).others(thing)
-    for other in dict.fromkeys((*members, *_backups(place, thing))):
+    for other in dict.fromkeys((*filter(None, [first]), *members, *_backups(place, thing))):
         try:
             yield other, read(place, other)
         except Rejected as no:
