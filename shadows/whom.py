@@ -1,6 +1,7 @@
 """Whom a press calls: who is named, who is on duty, or one of a group."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -13,7 +14,7 @@ from shadows.staff import Event, Group, How, Staff, StaffState
 log = logging.getLogger(__name__)
 
 ON_DUTY: Final = "@duty"  # in place of a person's id, which has no @
-TOOK_IT, HAS_IT, IS_FREE, IS_BUSY, IS_AWAY = range(5)
+CUT_OFF, TOOK_IT, HAS_IT, IS_FREE, IS_BUSY, IS_AWAY = range(6)
 
 
 def candidates(duties: Sequence[Duty], booth: str, listed: Sequence[str], at: int) -> tuple[str, ...]:
@@ -60,19 +61,30 @@ Ranks = Mapping[str, tuple[int, int]]
 
 
 def _of_group(place: Place, group: Group, booth: str, event: Event) -> Ranks:
-    now, there = place.clock(), _there(place, group.members)
-    turns = group.how is How.TURN
-    return {id: (_rank(each, booth, event, now), each.call.at if turns else 0) for id, each in there.items()}
+    there, turns = _there(place, group.members), group.how is How.TURN
+    ranks = _ranked(there, booth, event, place.clock())
+    return {id: (rank, there[id].call.at if turns else 0) for id, rank in ranks.items()}
 
 
 def _on_duty(place: Place, booth: str, event: Event) -> Ranks:
     duties, now = _readable(place), place.clock()
     listed = _listed(place, booth)
     there = _there(place, candidates(duties, booth, listed, now)) or _there(place, listed)
-    ranked = {id: (_rank(each, booth, event, now), 0) for id, each in there.items()}
+    ranked = {id: (rank, 0) for id, rank in _ranked(there, booth, event, now).items()}
     before = _there(place, last_on_duty(duties, booth, now)) if there else {}
     has_it = {id: (_rank(each, booth, event, now), 0) for id, each in before.items()}
     return {id: rank for id, rank in has_it.items() if rank[0] <= HAS_IT} | ranked
+
+
+def _ranked(there: Mapping[str, Staff], booth: str, event: Event, now: int) -> Mapping[str, int]:
+    """The best first. If a death cut off who passed a call on, they finish that before anything else."""
+    calls = {id: call for id, each in there.items() if (call := each.call_of(booth))}
+    held = Counter(call.id for call in calls.values())
+
+    def is_cut_off(id: str) -> bool:
+        return id in calls and held[calls[id].id] > 1 and not there[id].has_call_of(booth)
+
+    return {id: CUT_OFF if is_cut_off(id) else _rank(each, booth, event, now) for id, each in there.items()}
 
 
 def _rank(staff: Staff, booth: str, event: Event, now: int) -> int:

@@ -132,6 +132,29 @@ def test_a_busy_group_keeps_the_call_waiting(floor: Floor) -> None:
     assert read(floor.place, "staff-hana").call.booth == "main"
 
 
+@pytest.mark.parametrize("how", ["all", "turn", "free"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_press_that_a_death_cut_off_is_finished_when_it_comes_again(
+    floor: Floor, how: str, after: bool
+) -> None:
+    """The call of the booth waits with Hana; then Sora is free, and has it with the second press."""
+    for thing in floor.people:
+        floor.press(thing, booth=f"x-{thing[-4:]}")
+    assert floor.presses(how, "one") == "hana"
+    floor.says("staff-sora", CallEvent.DONE)
+    for n in itertools.count(1):
+        other = floor.twin()
+        try:
+            with other.shadows.nth(n, die, after=after):
+                other.presses(how, "two")
+        except Crash:
+            other.presses(how, "two")
+            held = [call for each in other.people if (call := read(other.place, each).call_of("main"))]
+            assert [call.count for call in held] == [2]
+        else:
+            return
+
+
 def test_a_group_whose_people_were_removed_calls_who_is_left(floor: Floor) -> None:
     remove_staff(floor.place, "hana")
     assert floor.presses("all") == "sora"
