@@ -137,7 +137,9 @@ def keep(place: Place, thing: str, card: Card) -> None:
     for _ in range(ATTEMPTS):
         there = place.things.get(thing)
         others = [each for each in cards_of(there.attributes) if each.call != card.call]
-        open_ = [each for each in others if not each.is_over and each.shows not in (STUCK, GONE)]
+        open_ = [
+            each for each in others if not each.is_over and each.shows != GONE
+        ]  # a stuck one has its buttons still
         if _written(place, there, (*open_, card)[-KEPT:]):
             return
     raise Rejected(503, f"{thing}: others are writing to this thing; try again")
