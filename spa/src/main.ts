@@ -21,6 +21,7 @@ createApp(App, {
   pairing: asked.has("pair"),
   theme: asked.get("theme"),
   sounds: sounds(asked),
+  alarm: asked.get("alarm") === "on",
   currentWay: () => currentWay(signIn),
   dial: dialAs(clientId, isBoothId(id) ? id : "main"),
 }).mount("#app");
