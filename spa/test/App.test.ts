@@ -176,7 +176,7 @@ it("says in words that it lost the link, and lets nothing move until it is back"
   server.on.subscribed();
   await say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
   await say(...got("staff-alice", told("Alice")));
-  await vi.advanceTimersByTimeAsync(100);
+  await vi.advanceTimersByTimeAsync(400);
   expect(tile("bob").classes()).toContain("stale");
   await say(...rejected("staff-bob", 404));
   expect(document.body.dataset["link"]).toBe("live");
