@@ -96,7 +96,8 @@ class Template:
     def policies_of(self, role: str) -> dict[str, list[Any]]:
         """The statements of a role's policies: its own by the role's name, those it shares by theirs."""
         properties = self.resources[role]["Properties"]
-        own = [each["PolicyDocument"]["Statement"] for each in properties.get("Policies", ())]
+        given = [each.get("Fn::If", [None, each])[1] for each in properties.get("Policies", ())]
+        own = [each["PolicyDocument"]["Statement"] for each in given]
         shared = self.named(properties.get("ManagedPolicyArns", []))
         found = {name: self.resources[name]["Properties"]["PolicyDocument"]["Statement"] for name in shared}
         return {**found, role: [statement for each in own for statement in each]}
@@ -152,6 +153,10 @@ def place_of(template: Template, right: Right) -> str:
         ValueError: there is no such box yet.
     """
     service, _, action = right.action.partition(":")
+    if right.where in template.source.get(
+        "Parameters", {}
+    ):  # whoever deploys names it: it is none of the stack's
+        return ""
     if right.where in template.resources:
         return "" if template.resources[right.where]["Type"] in LEFT_OUT else right.where
     if service not in ("iot", "ssm"):
@@ -441,7 +446,8 @@ def told_lines(told: Iterable[tuple[list[str], Right]]) -> Iterator[str]:
     for (who_does, where), found in verbs.items():
         what = f"{', '.join(found)} {thing_in(where)}".strip()
         does.setdefault(what, []).append("all" if who_does == ALL else who_does.removesuffix("Function"))
-    yield from (f"{', '.join(who)}: {what}" for what, who in does.items())
+    for what, who in does.items():
+        yield from wrapped(f"{', '.join(who)}: {what}", 32)
 
 
 def kiosk(template: Template) -> Parts:

@@ -70,7 +70,7 @@ def of_type(type: str) -> dict[str, dict[str, Any]]:
 
 def statements(role: str) -> Iterator[tuple[str, str]]:
     """Action and resource of each permission of a role, one by one."""
-    documents = [policy["PolicyDocument"] for policy in resource(role)["Policies"]]
+    documents = [policy["PolicyDocument"] for policy in resource(role)["Policies"] if "Fn::If" not in policy]
     attached = resource(role).get("ManagedPolicyArns", [])
     documents += [resource(policy["Ref"])["PolicyDocument"] for policy in attached]
     for document in documents:
@@ -213,6 +213,9 @@ def calls_of_all_functions(here: Cloud) -> None:
     save(here.place, [Duty(booth="main", start=now, end=now + MINUTE_MS, staff="hana")])
     here.place.shadows.update(ROSTER, reported={"announced": now - 1})
     press("duty")
+    add_button(here.place, NewButton(id="starts", single="lambda:backup", double="topic:lamp/1"))
+    press("starts")
+    here.run("timer", {"Records": here.queued()})
     here.run("sweep", {})  # Sora is called, and Hana's duty announced
     here.run("webhook", {"Records": [record({"thing": "staff-hana", "asked": {}})]})
     here.run("webhook", {"Records": here.outbox()})  # nobody listens there
@@ -224,7 +227,7 @@ def covers(resource: str, thing: str) -> bool:
 
 def test_each_function_may_do_exactly_what_it_does() -> None:
     hook = {"STAFFCALL_WEBHOOK_URL": "http://127.0.0.1:9/in", "STAFFCALL_WEBHOOK_SECRET": SECRET}
-    with FakeSlack() as slack, cloud(slack, **hook) as here:
+    with FakeSlack() as slack, cloud(slack, **hook, STAFFCALL_ACTIONS="lambda:backup") as here:
         calls_of_all_functions(here)
     for function in FUNCTIONS:
         granted = {each for each in statements(f"{function.title()}Role") if each[0] not in BY_LAMBDA}
@@ -241,6 +244,21 @@ def test_each_function_may_do_exactly_what_it_does() -> None:
             if not any(action == allowed and covers(where, thing) for action, thing in called)
         ]
         assert idle == [], function
+
+
+def test_a_click_may_start_the_functions_and_topics_that_were_named_and_nothing_else() -> None:
+    given = {policy["Fn::If"][0]: policy["Fn::If"][1:] for policy in resource("TimerRole")["Policies"][1:]}
+    rights = {"StartsFunctions": "lambda:InvokeFunction", "Publishes": "iot:Publish"}
+    named = {"StartsFunctions": "ActionFunctions", "Publishes": "ActionTopics"}
+    for condition, action in rights.items():
+        policy, nothing = given[condition]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement == {"Effect": "Allow", "Action": action, "Resource": {"Ref": named[condition]}}
+        assert nothing == {"Ref": "AWS::NoValue"}
+        assert source()["Parameters"][named[condition]]["Default"] == ""
+    roles = {name: json.dumps(each) for name, each in of_type("AWS::IAM::Role").items()}
+    assert [name for name, role in roles.items() if "lambda:InvokeFunction" in role] == ["TimerRole"]
+    assert {name for name, role in roles.items() if "iot:Publish" in role} == {"TimerRole", "KioskRole"}
 
 
 def test_only_what_has_no_resources_is_granted_on_all() -> None:

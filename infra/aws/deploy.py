@@ -11,6 +11,7 @@ from typing import Final
 from infra.aws import buckets, package, stack
 from infra.aws.account import Account
 from infra.aws.stack import Say, Stack
+from shadows.actions import Allowed, Kind
 from shadows.aws import AwsShadows, AwsThings
 from shadows.duty import ROSTER
 from shadows.errors import Rejected
@@ -89,12 +90,24 @@ def deploy(account: Account, wish: Wish, say: Say) -> Deployed:
         "CodeKey": packed.key,
         "IotEndpoint": account.shadow_host,
         "TellOthers": "yes" if OTHERS in kept else "no",
+        **_action_arns(account, wish.parameters),
     }
     parameters = {**wish.parameters, **placed}
     made = stack.change(account.client("cloudformation"), wish.stack, url, parameters, say)
     buckets.put_kiosk(account, made.outputs, say)
     buckets.empty(account, bucket, but={packed.key, key})  # what was before: nothing rolls back to it now
     return Deployed(outputs=made.outputs, secrets=kept)
+
+
+def _action_arns(account: Account, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The functions and topics that buttons may start, each named by itself; nothing, if what may be stays as it is."""
+    if "Actions" not in parameters:
+        return {}
+    allowed, home = Allowed.read(parameters["Actions"]), f"{account.region}:{account.number}"
+    functions = [f"arn:{account.partition}:lambda:{home}:function:{each}" for each in allowed.of(Kind.LAMBDA)]
+    topics = (each.removesuffix("/#") + "/*" * each.endswith("/#") for each in allowed.of(Kind.TOPIC))
+    named = [f"arn:{account.partition}:iot:{home}:topic/{each}" for each in topics]
+    return {"ActionFunctions": ",".join(functions), "ActionTopics": ",".join(named)}
 
 
 def status(account: Account, name: str) -> Status | None:

@@ -12,12 +12,13 @@ from botocore.config import Config
 
 import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
+from infra.actions import Starter
 from infra.aws.outbox import Outbox
 from infra.aws.settling import SWEEPERS, NotedShadows, Queue, Settler
 from infra.aws.tables import UnknownButtons
 from infra.settings import Settings
 from infra.slack import announce_duty, bot_of, teller_of, way_of
-from shadows.aws import AwsShadows, AwsThings
+from shadows.aws import AwsShadows, AwsThings, publish
 from shadows.calls import Place
 from shadows.errors import Rejected
 from shadows.telling import NotTold
@@ -75,7 +76,10 @@ class AwsPlace:
         bot = bot_of(settings)
         board = bot if way_of(settings) == "bot" else None
         teller = teller_of(settings, bot)
-        self.settler = Settler(place, shadows, queue, teller, board)
+        starter = Starter(settings.actions, settings.webhook_secret, partial(publish, client("iot-data")))
+        self.settler = Settler(
+            place, shadows, queue, teller, board, doer=starter, sweeps_buttons=bool(settings.actions.each)
+        )
         self.outbox = Outbox(
             client("sqs"), env.get("STACK_OUTBOX", ""), settings.webhook_urls, settings.webhook_secret
         )

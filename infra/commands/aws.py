@@ -23,6 +23,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "RemindSeconds": "STAFFCALL_REMIND_SECONDS",
     "HistoryDays": "STAFFCALL_HISTORY_DAYS",
     "Lang": "STAFFCALL_LANG",
+    "Actions": "STAFFCALL_ACTIONS",
     "SlackChannel": "SLACK_CHANNEL",
     "SlackApiUrl": "SLACK_API_URL",
 }

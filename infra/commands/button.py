@@ -9,6 +9,7 @@ from infra.commands.here import Here, refusals
 from infra.commands.staff import said
 from infra.commands.table import moment, show
 from shadows import registry
+from shadows.actions import shown
 from shadows.registry import Button, NewButton
 from shadows.shadow import JsonObject
 from shadows.staff import ClickType
@@ -40,10 +41,11 @@ def button() -> None:
     "--staff",
     required=True,
     help="Whom a single click calls: an id; @duty for who is on duty at the booth (see `roster`); or several: all:ID,ID "
-    "at once, turn:ID,ID one after the other, free:ID,ID the first who is free.",
+    "at once, turn:ID,ID one after the other, free:ID,ID the first who is free. Or what it starts: 'lambda:NAME {json}', "
+    "'webhook:https://… {json}', 'topic:a/b {json}'.",
 )
-@click.option("--double", default="", help="Whom a double click calls, if not the same.")
-@click.option("--long", default="", help="Whom a long click calls, if not the same.")
+@click.option("--double", default="", help="Whom a double click calls, or what it starts, if not the same.")
+@click.option("--long", default="", help="Whom a long click calls, or what it starts, if not the same.")
 @click.option(
     "--booth", default="main", show_default=True, help="Where the button is; made if it is missing."
 )
@@ -71,7 +73,7 @@ def list_(here: Here, unknown: bool) -> None:
     if unknown:
         _list_unknown(here)
         return
-    columns = ("id", "single", "double", "long", "booth", "battery", "last press", "click")
+    columns = ("id", "single", "double", "long", "booth", "battery", "last press", "click", "started")
     show(columns, [_row(each) for each in registry.buttons(here.place)])
 
 
@@ -86,8 +88,15 @@ def remove(here: Here, id: str) -> None:
 
 def _row(button: Button) -> tuple[str, ...]:
     battery = "" if button.battery is None else f"{button.battery:.0%}"
-    calls = (button.calls.get(each, "") for each in ClickType)
-    return (button.id, *calls, button.booth, battery, moment(button.at), button.click)
+    does = (shown(button.calls.get(each, "")) for each in ClickType)
+    return (button.id, *does, button.booth, battery, moment(button.at), button.click, _started(button))
+
+
+def _started(button: Button) -> str:
+    """What came of the last that it started, and how many presses have yet to."""
+    waiting = f"{button.waiting} waiting" if button.waiting else ""
+    came = f"{button.result}: {button.reason}" if button.reason else button.result
+    return ", ".join(filter(None, (came, waiting)))
 
 
 def _list_unknown(here: Here) -> None:

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from flask import Blueprint, Response, request
 
 from shadows import registry, sheet
+from shadows.actions import shown
 from shadows.calls import Place
 from shadows.document import parse_json
 from shadows.errors import Rejected
@@ -200,8 +201,8 @@ def _person(person: Person) -> JsonObject:
 
 
 def _button(button: Button) -> JsonObject:
-    calls = {click.lower(): button.calls.get(click, "") for click in ClickType}
-    about = ("id", "booth", "battery", "click", "at", "heard", "heartbeat_s")
+    calls = {click.lower(): shown(button.calls.get(click, "")) for click in ClickType}
+    about = ("id", "booth", "battery", "click", "at", "heard", "heartbeat_s", "result", "reason", "waiting")
     return {**{name: getattr(button, name) for name in about}, **calls}
 
 

@@ -18,8 +18,10 @@ import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import checks, running
+from infra.actions import Starter
 from infra.broker import Broker
 from infra.local import check, clock, history, unknown
+from infra.local.actions import Actions
 from infra.local.alerter import Alerter
 from infra.local.alerts import channels_of, senders_of
 from infra.local.auditor import Auditor
@@ -172,6 +174,13 @@ class LocalPlace:
         self.updater = Updater(self.place, self.bot) if self.bot and way_of(settings) == "bot" else None
         self.webhooks = Webhooks(settings.webhook_urls, settings.webhook_secret, store, self.signs.alive)
         self.health.listen_to("webhook", self.webhooks.troubles)
+        self.actions = Actions(
+            self.place,
+            Starter(settings.actions, settings.webhook_secret, self.twin.say),
+            history.noting_actions(store, wall_ms),
+            self.signs.alive,
+        )
+        self.health.listen_to("action", self.actions.troubles)
         self.follower = Follower(
             self.place, self.timers, self.deliverer.wake, self.signs.alive, changed=self.changed
         )
@@ -193,8 +202,9 @@ class LocalPlace:
 
     def announced(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """What the shadow service says, on its writer's thread: hand it on, and wait for nothing."""
-        for message in messages:
-            self.follower.hear(*message)
+        for topic, payload in messages:
+            self.follower.hear(topic, payload)
+            self.actions.hear(topic)
 
     def changed(self, thing: str) -> None:
         """Somebody's shadow has changed: whoever shows that elsewhere looks at it."""
@@ -275,7 +285,8 @@ class LocalPlace:
         if self.alerter:
             self.signs.begin("alerter")
             self._start(self.alerter)
-        self.signs.begin(*self.webhooks.names)
+        self.signs.begin("actions", *self.webhooks.names)
+        self._start(self.actions)
         self._start(self.webhooks)
         self._start(self.watch)
         self._start(self.health)
