@@ -20,7 +20,7 @@ LONGEST_PAUSE_S: Final = 15.0  # a call does not wait for long
 AT_ONCE: Final = 64  # each waits for a provider for some seconds at most
 
 
-class Alerter(Errands):
+class Alerter(Errands[str]):
     """Has the alerts of each person sent; what is to be sent is in the shadows."""
 
     def __init__(

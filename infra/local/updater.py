@@ -17,7 +17,7 @@ FIRST_PAUSE_S: Final = 2.0
 LONGEST_PAUSE_S: Final = 60.0
 
 
-class Updater(Errands):
+class Updater(Errands[str]):
     """Has each card show how its call stands, the one of whom something is new first.
 
     What a card shows is remembered with its person.
