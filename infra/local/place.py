@@ -353,6 +353,7 @@ class LocalPlace:
             history=self.records,
             news=lambda row, delivery: self.store.run(lambda db: history.news(db, row, delivery)),
             look=self.look,
+            allowed=self.settings.actions,
             id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
             doors=(
