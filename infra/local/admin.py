@@ -151,6 +151,11 @@ def _buttons_and_booths(admin: Blueprint, here: Services) -> None:
         single = {"single": body.pop("staff")} if "staff" in body else {}
         return {"done": registry.add_button(place, _read(NewButton, {**body, **single}))}
 
+    @admin.put("/admin/api/buttons/<id>/booth")
+    def move_button(id: str) -> JsonObject:
+        booth = _text(_body(), "booth")
+        return {"before": registry.move_button(place, id, booth), "booth": booth}
+
     @admin.delete("/admin/api/buttons/<id>")
     def remove_button(id: str) -> JsonObject:
         registry.remove_button(place, id)
