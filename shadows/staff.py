@@ -145,7 +145,10 @@ _Member = TypeVar("_Member", bound=StrEnum)
 
 
 def _member(kind: type[_Member], value: object, otherwise: _Member) -> _Member:
-    return kind(str(value)) if value in list(kind) else otherwise
+    try:
+        return kind(value)  # type: ignore[arg-type] # whatever it is
+    except ValueError:
+        return otherwise
 
 
 def _text(value: object) -> str:

@@ -142,8 +142,9 @@ class LocalPlace:
         self.gateway = self.twin.gateway
         for name in THING_TYPES:
             self.twin.registry.create_type(name)
+        local = LocalShadows(self.twin.service)
         self.place = Place(
-            shadows=LocalShadows(self.twin.service),
+            shadows=local,
             things=LocalThings(self.twin.registry),
             clock=self.clock,
             timing=settings.timing,
@@ -157,7 +158,7 @@ class LocalPlace:
             Announcer(partial(announce_duty, self.place, teller, settings.lang)) if teller else None
         )
         self.deliverer = Deliverer(self.place, teller, history.noting(store, wall_ms), self.signs.alive)
-        self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive)
+        self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive, local.get_many)
         self.health = Health(self.clock)
         self.health.listen_to("slack", self.deliverer.troubles)
         if self.attached:

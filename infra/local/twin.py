@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flask import Flask
@@ -172,11 +173,10 @@ class Twin:
     def _asked(self, message: Message, client: Client) -> Awaitable[None] | Elsewhere | None:
         """A message on a request topic of the shadow service. PUBACK waits for the commit."""
         try:
-            answered = self.service.handle(message.topic, message.payload, sender=client.id)
+            return self.gateway.begun(partial(self.service.take, message.topic, message.payload, client.id))
         except Rejected as no:
             log.warning("%s: %s", message.topic, no)
             return None
-        return self.gateway.after(answered)
 
     def _retained(self, message: Message, _client: Client) -> Awaitable[None] | Elsewhere:
         """A message of a client that is to be retained. PUBACK waits until it is on disk."""
