@@ -285,7 +285,8 @@ def ask(
             "reported": {**noted, "seen": kept[-SEEN_KEPT:]},
         }, (order.id, False)
 
-    return _rewrite(place, thing, decide, first=noted)
+    # Not all that is noted: a press that a death cut off here must be taken when it comes again.
+    return _rewrite(place, thing, decide, first={"click": click})
 
 
 def orders(shadow: Shadow) -> tuple[Order, ...]:

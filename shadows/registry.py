@@ -427,6 +427,21 @@ def add_button(place: Place, new: NewButton) -> Done:
     return _done(created, _booth(place, NewBooth(id=new.booth), _shadow(place, f"booth-{new.booth}")))
 
 
+def move_button(place: Place, id: str, booth: str) -> str:
+    """Put a button at another booth; what it did stays on record with the booth where it was. The answer is that booth.
+
+    Raises:
+        Rejected: 404, if there is no such button, or no such booth: it may be a slip.
+    """
+    thing = _get(place, "button", _button_id(id))
+    if not _is_there(place, f"booth-{_name_id('booth', booth)}"):
+        raise Rejected(404, f"booth: there is no booth {booth}; `staffcall booth add {booth}` makes it")
+    before = thing.attributes.get("booth", "main")
+    if before != booth:
+        place.things.update(thing.name, {"booth": booth})
+    return before
+
+
 def remove_button(place: Place, id: str) -> None:
     """Remove a button, its shadow first.
 

@@ -202,16 +202,42 @@ def test_the_same_click_within_two_seconds_is_the_same_press_where_no_id_comes(f
     assert floor.press()["action"] != first["action"]
 
 
-def test_presses_in_the_same_moment_are_all_asked_for_also_the_first_of_a_button(floor: Floor) -> None:
-    threads = [threading.Thread(target=floor.press, kwargs={"id": f"p{n}"}) for n in range(WAITING)]
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "later"])
+def test_presses_in_the_same_moment_are_all_asked_for_also_the_first_of_a_button(
+    floor: Floor, is_first: bool
+) -> None:
+    """All read the button's shadow before anybody writes it."""
+    before = () if is_first else (floor.press(id="p")["action"],)
+    meet_at_the_first_read(floor, 4)
+    threads = [threading.Thread(target=floor.press, kwargs={"id": f"p{n}"}) for n in range(4)]
     for each in threads:
         each.start()
     for each in threads:
         each.join()
-    assert len({each.id for each in floor.waiting}) == WAITING
+    assert len({each.id for each in floor.waiting} - {*before}) == 4
+
+
+def meet_at_the_first_read(floor: Floor, n: int) -> None:
+    get, all_here, was = floor.shop.shadows.get, threading.Barrier(n), threading.local()
+
+    def met(thing: str) -> Shadow:
+        try:
+            return get(thing)
+        finally:
+            if not hasattr(was, "here") and threading.current_thread() is not threading.main_thread():
+                was.here = True
+                all_here.wait(20)
+
+    floor.shop.shadows.get = met  # type: ignore[method-assign]
+
+
+def test_no_more_wait_of_one_button_than_can_be_kept(floor: Floor) -> None:
+    for n in range(WAITING):
+        floor.press(id=f"p{n}")
     with pytest.raises(Rejected) as no:
         floor.press(id="one more")
     assert no.value.code == 429
+    assert len(floor.waiting) == WAITING
 
 
 def test_a_button_that_hurries_starts_nothing(floor: Floor) -> None:

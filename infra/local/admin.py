@@ -155,6 +155,11 @@ def _buttons_and_booths(admin: Blueprint, here: Services) -> None:
         _refuse_what_is_not_named(button, here.allowed)
         return {"done": registry.add_button(place, button)}
 
+    @admin.put("/admin/api/buttons/<id>/booth")
+    def move_button(id: str) -> JsonObject:
+        booth = _text(_body(), "booth")
+        return {"before": registry.move_button(place, id, booth), "booth": booth}
+
     @admin.delete("/admin/api/buttons/<id>")
     def remove_button(id: str) -> JsonObject:
         registry.remove_button(place, id)
