@@ -80,17 +80,17 @@ def add_machine(place: Place, new: Machine) -> None:
         Rejected: 404, if there is no such booth; 409, if it has as many machines as one may have.
     """
     booth_of(place, new.booth)
+    _relist(place, new.booth, new.thing.name, new.shown)
     try:
         before = place.things.get(new.thing.name).attributes.get("booth", "")
     except Rejected as no:
         if no.code != 404:
             raise
         place.things.create(new.thing)
-    else:
-        if before != new.booth:
-            _relist(place, before, new.thing.name, None)
-            place.things.update(new.thing.name, {"booth": new.booth})
-    _relist(place, new.booth, new.thing.name, new.shown)
+        return
+    if before != new.booth:
+        _relist(place, before, new.thing.name, None)
+        place.things.update(new.thing.name, {"booth": new.booth})
 
 
 def remove_machine(place: Place, id: str) -> None:

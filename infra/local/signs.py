@@ -247,13 +247,13 @@ class Kiosks:
                 heard = before.heard
             said_s = min(period_s, KIOSK_S) if period_s else before.period_s if before else KIOSK_S
             self._booths[booth] = _Screens(here, heard, said_s)
-            self._visit(client.id, booth, heard.at if by < 0 else 0)
+            self._visit(client.id, booth, self._clock() - int(1000 * silent_s) if by < 0 else 0)
 
     def _visit(self, id: str, booth: str, left: int) -> None:
         _, since, _ = self._visits.pop(id, (booth, self._clock(), 0))
         self._visits[id] = (booth, since if left else self._clock(), left)
         gone = [id for id, (*_, left) in self._visits.items() if left]
-        for each in gone[: len(gone) - GONE]:
+        for each in gone[: max(0, len(gone) - GONE)]:
             del self._visits[each]
 
     def seen(self) -> list[JsonObject]:
