@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-THING_TYPES: Final = ("staff", "button", "booth", "kiosk")
+THING_TYPES: Final = ("staff", "button", "booth", "kiosk", "machine")
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 PRESSES_AT_ONCE: Final = 8
 
@@ -356,6 +356,8 @@ class LocalPlace:
             allowed=self.settings.actions,
             id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
+            connected=lambda: None if self.attached else self.kiosks.seen(),
+            publish=lambda topic, payload: self.gateway.publish_soon([Message(topic, payload, qos=1)]),
             doors=(
                 button_blueprint(self.button_services),
                 slack_blueprint(self.slack_services),
