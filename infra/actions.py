@@ -61,7 +61,7 @@ class Starter:
 
     def refuses(self, action: Action) -> str:
         """Why an action is never started here; "" if it may be."""
-        if not self._allowed.has(action):
+        if not self._allowed.lets(action):
             return f"STAFFCALL_ACTIONS does not have {action.label}"
         if action.kind is Kind.WEBHOOK and not self._secret:
             return "STAFFCALL_WEBHOOK_SECRET is not set"

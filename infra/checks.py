@@ -235,6 +235,6 @@ def of_anywhere(roster: Roster, settings: Settings | None, *, post: bool) -> Ite
 
 def _channels(settings: Settings | None) -> Channels:
     """The ways beside Slack; a demo's Slack, and one that nobody may look at, is one, too."""
-    from infra.local.alerts import channels_of  # noqa: PLC0415
+    from infra.ways import channels_of  # noqa: PLC0415
 
     return channels_of(settings) if settings and settings.alerts else Channels()

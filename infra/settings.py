@@ -143,7 +143,8 @@ class Settings:
             )
         pair = ("STAFFCALL_WEBHOOK_URL", "STAFFCALL_WEBHOOK_SECRET")
         there = [name for name in pair if env.get(name, "").strip()]
-        starts_some = read.get("actions", Allowed()).of(Kind.WEBHOOK)
+        named = read.get("actions", Allowed())
+        starts_some = not named.each or named.of(Kind.WEBHOOK)
         if len(there) == 1 and not (starts_some and there == ["STAFFCALL_WEBHOOK_SECRET"]):
             complaints.append(f"{', '.join(pair)}: expected both or neither, got one")
         if complaints:

@@ -179,7 +179,7 @@ def starts_something(button: Thing) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
-    """What buttons may start: nothing but what whoever runs the place has named.
+    """What buttons may start: what whoever runs the place has named; whatever is registered, if they have named nothing.
 
     Attributes:
         each: ``lambda:NAME``, ``webhook:HOST``, ``topic:a/b`` or ``topic:a/#``.
@@ -194,7 +194,7 @@ class Allowed:
         Raises:
             Rejected: 400, for one that cannot be.
         """
-        names = tuple(dict.fromkeys(re.split(r"[\s,]+", text.strip(", \t\r\n"))))
+        names = tuple(dict.fromkeys(re.findall(r"[^\s,]+", text)))
         for name in names:
             _allowable(name)
         return cls(each=names)
@@ -206,6 +206,10 @@ class Allowed:
     def of(self, kind: Kind) -> tuple[str, ...]:
         """The names of one kind, bare."""
         return tuple(name.partition(":")[2] for name in self.each if name.startswith(f"{kind}:"))
+
+    def lets(self, action: Action) -> bool:
+        """Whether an action may be started."""
+        return not self.each or self.has(action)
 
     def has(self, action: Action) -> bool:
         """Whether an action is among them."""

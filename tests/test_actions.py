@@ -5,7 +5,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -461,9 +460,10 @@ def test_no_webhook_goes_unsigned() -> None:
     assert "STAFFCALL_WEBHOOK_SECRET" in refused(doer, "webhook:https://h.example/").reason
 
 
-def test_nothing_is_allowed_by_default() -> None:
-    made = replace(Allowed())
-    assert not made.has(read(BACKUP))
+def test_where_nothing_is_named_what_is_registered_is_started() -> None:
+    doer, functions, _ = starter("")
+    doer.start(read(BACKUP), ORDER)
+    assert [each["FunctionName"] for each in functions.invoked] == ["backup"]
 
 
 @pytest.mark.parametrize(
@@ -501,8 +501,9 @@ def test_doctor_says_what_may_not_be_started_and_what_was_not(floor: Floor) -> N
     ]
 
 
-def test_the_secret_alone_is_a_setting_only_where_buttons_start_webhooks() -> None:
+def test_the_secret_alone_is_a_setting_only_where_buttons_may_start_webhooks() -> None:
     secret = {"STAFFCALL_WEBHOOK_SECRET": SECRET}
+    assert Settings.from_env(secret).webhook_secret == SECRET
     with pytest.raises(SettingsError):
         Settings.from_env({**secret, "STAFFCALL_ACTIONS": "lambda:backup"})
     settings = Settings.from_env(

@@ -252,6 +252,13 @@ WRONG: list[tuple[str, str, Any, int, str]] = [
     ),
     ("POST", "buttons", {"id": "b1", "staff": "hana", "heartbeat_s": 1}, 400, "heartbeat: expected a minute"),
     ("POST", "buttons", {"id": "demo", "staff": "sora"}, 409, "id: there is a button demo already"),
+    (
+        "POST",
+        "buttons",
+        {"id": "b3", "staff": "hana", "double": "lambda:other"},
+        403,
+        "double: expected something that STAFFCALL_ACTIONS names, got lambda:other",
+    ),
     ("DELETE", "buttons/none", None, 404, "id: there is no button none"),
     ("PUT", "buttons/none/booth", {"booth": "main"}, 404, "id: there is no button none"),
     ("PUT", "buttons/demo/booth", {"booth": "nowhere"}, 404, "booth: there is no booth nowhere"),

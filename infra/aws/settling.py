@@ -1,4 +1,4 @@
-"""What is left to do once a handler has written shadows: set the alarms, and tell people.
+"""What is left to do once a handler has written shadows: set the alarms, tell people, and have others reached otherwise.
 
 Locally two threads follow what the shadow service announces. A Lambda function has no threads that outlive its answer:
 it notes whose shadows it looked at, and settles them before it answers.
@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from infra.aws.alerting import Asks, noted
+from shadows import alerts
 from shadows.actions import Doer, NotDone, Tried, do, starts_something, waiting_at
 from shadows.calls import Place, read
 from shadows.cards import Board, is_behind, show
@@ -123,12 +125,15 @@ class Settler:
         *,
         doer: Doer | None = None,
         sweeps_buttons: bool = False,
+        asks: Asks | None = None,
     ) -> None:
         """``shadows`` are those of ``place``; on ``board`` hang the cards, None where there are none; ``doer`` starts what
-        clicks start, and ``sweeps_buttons`` where anything may be started at all.
+        clicks start, and ``sweeps_buttons`` where anything may be started at all; whom other ways than Slack are to reach
+        goes to ``asks``, if there are any.
         """
         self._place, self._shadows, self._queue, self._teller = place, shadows, queue, teller
-        self._board, self._doer, self._sweeps_buttons = board, doer, sweeps_buttons
+        self._board, self._doer, self._sweeps_buttons, self._asks = board, doer, sweeps_buttons, asks
+        self._to_alert: dict[str, str] = {}  # what their shadows ask for, by their names
         self._held_until = 0  # Slack asked us to wait
         self._announced: set[str] = set()  # whose newest card was posted just now
 
@@ -217,6 +222,8 @@ class Settler:
                     self._queue.put(alarm.document(), found.due)
             if found.staff.untold:
                 untold.append(found.thing)
+            if alerts.is_open(found.staff):
+                self._ask(found.thing, found.staff.alert)
             if self._board and is_behind(things[found.thing], found.staff, began):
                 self._show_later(found.thing, LAST_TRY, self._place.clock())
         return untold
@@ -270,6 +277,7 @@ class Settler:
         free_at = max(self._place.clock(), self._held_until)
         changed: dict[str, None] = {}
         self._announced.clear()
+        self._to_alert.clear()
         while things := dict.fromkeys(things):
             changed |= self._shadows.asked
             self._shadows.forget()
@@ -280,10 +288,20 @@ class Settler:
             things = self._shadows.asked  # who was free to take a call that waited for them
         for thing in changed.keys() - self._announced if self._board else ():
             self._show_later(thing, 0, self._place.clock())
+        for thing, alert in self._to_alert.items():  # last: a mention waits for nobody
+            self._ask(thing, alert)
+
+    def _ask(self, thing: str, alert: str) -> None:
+        """Have somebody reached by another way. Who has answered meanwhile is spared that by who sends."""
+        if self._asks:
+            with _left_to_the_sweep(thing):
+                self._asks.put(thing, alert)
 
     def _set_alarm(self, thing: str, began: int) -> None:
         """Set the alarm of a state that began just now; one that is older has its alarm already."""
         staff = read(self._place, thing)
+        if alerts.is_open(staff):
+            self._to_alert[thing] = staff.alert
         alarm, due = Alarm.of(thing, staff), rings_at(self._place, thing, staff)
         if alarm and due and alarm.since >= began:
             self._queue.put(alarm.document(), due)
@@ -334,7 +352,10 @@ class Settler:
     def _untold(self, thing: str) -> Untold | None:
         with _left_to_the_sweep(thing):
             found = untold(self._place, thing)
-            return found if self._teller else None
+            if self._teller:
+                return found
+            if found and self._asks:
+                alerts.report_wordless(self._place, thing, noted)
         return None
 
     def _say(self, message: list[str], kind: MentionKind, step: int) -> int:

@@ -23,7 +23,6 @@ from infra.broker import Broker
 from infra.local import check, clock, history, unknown
 from infra.local.actions import Actions
 from infra.local.alerter import Alerter
-from infra.local.alerts import channels_of, senders_of
 from infra.local.auditor import Auditor
 from infra.local.clock import Clock, wall_ms
 from infra.local.deliverer import Deliverer
@@ -52,6 +51,7 @@ from infra.local.web import app as web_app
 from infra.local.webhooks import Webhooks
 from infra.settings import Settings, Tokens
 from infra.slack import announce_duty, bot_of, teller_of, way_of
+from infra.ways import channels_of, senders_of
 from shadows.calls import Place
 from shadows.duty import ROSTER
 from shadows.errors import Rejected
@@ -168,7 +168,7 @@ class LocalPlace:
             self.health.listen_to("slack", self.quiet.troubles)
         if self.attached:
             self.health.listen_to("broker", self.attached.troubles)
-        self.senders = senders_of(settings, opened)
+        self.senders = senders_of(settings, opened.link)
         self.alerter = (
             Alerter(self.place, self.senders, history.noting(store, wall_ms), self.signs.alive)
             if self.senders
@@ -366,6 +366,7 @@ class LocalPlace:
             history=self.records,
             news=lambda row, delivery: self.store.run(lambda db: history.news(db, row, delivery)),
             look=self.look,
+            allowed=self.settings.actions,
             id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
             doors=(
@@ -485,7 +486,7 @@ class LocalPlace:
                 key=self.tokens.link,
                 lang=self.settings.lang,
                 public_url=self.settings.public_url,
-                twilio_tokens=self.senders.tokens(),
+                twilio_tokens=self.senders.tokens,
                 note=history.noting(self.store, wall_ms),
             )
         )
