@@ -34,6 +34,7 @@ from infra.local.history import Retention, Wanted
 from infra.local.http import HttpServer, bind
 from infra.local.limits import Pace
 from infra.local.metrics import Tally
+from infra.local.quiet import Quiet
 from infra.local.roster import Announcer
 from infra.local.service import LocalShadows
 from infra.local.signs import PERIOD_S, Kiosks, Signs
@@ -150,9 +151,11 @@ class LocalPlace:
             timing=settings.timing,
             channels=channels_of(settings),
             wake=lambda thing: self.deliverer.wake(thing, again=True),
+            is_quiet=lambda thing: self.quiet is not None and self.quiet.has(thing),
         )
         self.unknown = UnknownButtons(store)
         self.bot = bot_of(settings)
+        self.quiet = self._quiet() if self.bot and settings.slack_quiet else None
         teller = teller_of(settings, self.bot)
         self.announcer = (
             Announcer(partial(announce_duty, self.place, teller, settings.lang)) if teller else None
@@ -161,6 +164,8 @@ class LocalPlace:
         self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive, local.get_many)
         self.health = Health(self.clock)
         self.health.listen_to("slack", self.deliverer.troubles)
+        if self.quiet:
+            self.health.listen_to("slack", self.quiet.troubles)
         if self.attached:
             self.health.listen_to("broker", self.attached.troubles)
         self.senders = senders_of(settings, opened.link)
@@ -280,6 +285,8 @@ class LocalPlace:
         if self.announcer:
             self._start(self.announcer)
         self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator
+        if self.quiet:
+            self._start(self.quiet)
         if self.updater:
             self._start(self.updater)
         if self.alerter:
@@ -313,6 +320,12 @@ class LocalPlace:
         for what in KINDS:
             self.health.listen_to(what, partial(watch.troubles, what))
         return watch
+
+    def _quiet(self) -> Quiet:
+        """Whoever asks Slack who wants not to be disturbed."""
+        settings = self.settings
+        asker = Asker(web_client(settings.slack_api_url, settings.slack_bot_token), patience_s=0)
+        return Quiet(self.place, asker, settings.slack_quiet)
 
     def _follow_clock(self) -> None:
         """If the system's clock was set since we ran last, what is under way ends when it would have ended."""
