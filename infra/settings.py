@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from shadows.actions import Allowed, Kind
 from shadows.calls import Timing
+from shadows.errors import Rejected
 
 HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 TOKENS_FILE: Final = "tokens.json"
@@ -59,7 +61,9 @@ class Settings:
         calling_s, running_s, quiet_s, remind_s, alert_s: seconds; fractions count.
         alerts: by which other ways people are reached, in order: apprise's URLs.
         public_url: where others find this place, without a final slash; "" for no links.
-        webhook_urls, webhook_secret: who is told of each transition, and what that is signed with; both or neither.
+        webhook_urls, webhook_secret: who is told of each transition, and what that is signed with; the secret alone is
+            of use where buttons start webhooks.
+        actions: what buttons may start.
         admin_token, button_token: "" if they are to be made; :func:`tokens` has them in the end.
         target: where the subcommands act: ``local`` or ``aws``.
     """
@@ -91,6 +95,7 @@ class Settings:
     button_token: str = field(default="", repr=False)
     webhook_urls: tuple[str, ...] = field(default=(), repr=False)
     webhook_secret: str = field(default="", repr=False)
+    actions: Allowed = field(default_factory=Allowed)
     twilio_api_url: str = ""
     slack_webhook_url: str = field(default="", repr=False)
     slack_outgoing_token: str = field(default="", repr=False)
@@ -137,7 +142,10 @@ class Settings:
                 "STAFFCALL_MQTT_USER, STAFFCALL_MQTT_PASSWORD: expected both or neither, got one"
             )
         pair = ("STAFFCALL_WEBHOOK_URL", "STAFFCALL_WEBHOOK_SECRET")
-        if len([name for name in pair if env.get(name, "").strip()]) == 1:
+        there = [name for name in pair if env.get(name, "").strip()]
+        named = read.get("actions", Allowed())
+        starts_some = not named.each or named.of(Kind.WEBHOOK)
+        if len(there) == 1 and not (starts_some and there == ["STAFFCALL_WEBHOOK_SECRET"]):
             complaints.append(f"{', '.join(pair)}: expected both or neither, got one")
         if complaints:
             raise SettingsError("; ".join(complaints))
@@ -248,6 +256,15 @@ def _ways(value: str) -> tuple[str, ...]:
     )  # whoever sends by them says what is wrong: a list of all is as long as a library
 
 
+def _actions(value: str) -> Allowed:
+    try:
+        return Allowed.read(value)
+    except Rejected as no:
+        raise _Wrong(
+            f"such as lambda:NAME, webhook:HOST and topic:a/#, with commas between them ({no})"
+        ) from None
+
+
 def _base(value: str) -> str:
     url = _url("https", "http")(value)
     if any(mark in url for mark in "?#@"):
@@ -324,6 +341,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "STAFFCALL_BUTTON_TOKEN": ("button_token", _token, True),
     "STAFFCALL_WEBHOOK_URL": ("webhook_urls", _addresses, True),
     "STAFFCALL_WEBHOOK_SECRET": ("webhook_secret", _webhook_secret, True),
+    "STAFFCALL_ACTIONS": ("actions", _actions, False),
     "SLACK_WEBHOOK_URL": ("slack_webhook_url", _url("https", "http"), True),
     "SLACK_OUTGOING_TOKEN": ("slack_outgoing_token", str, True),
     "SLACK_BOT_TOKEN": ("slack_bot_token", str, True),

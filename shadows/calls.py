@@ -28,6 +28,7 @@ from shadows.staff import (
     handed_on,
     next_waiting,
     passes_on,
+    remembering,
     repeats,
     step,
     without_oldest,
@@ -340,7 +341,10 @@ def _gives_way(place: Place, owner: str, call: str, thing: str) -> str:
 
 
 def take_next(place: Place, thing: str) -> None:
-    """Give a person who has become free the oldest of the calls that wait for them; pass it on if they are away."""
+    """Give a person who has become free the oldest of the calls that wait for them; pass it on if they are away.
+
+    One that was passed on before a crash could be written down waits no more.
+    """
 
     def decide(staff: Staff) -> tuple[JsonObject, bool]:
         now = place.clock()
@@ -348,11 +352,20 @@ def take_next(place: Place, thing: str) -> None:
         if event is None:
             return {}, False
         rest = without_oldest(staff)
+        if event.call and (went := _went(place, thing, event.call)):
+            return changes(staff, remembering(rest, went)), True
         taken = _passed_on(place, thing, rest, event, given={})
         return changes(staff, step(rest, event, now, _taker(place, thing, rest, event, taken))), True
 
     while rewrite(place, thing, decide):  # somebody who is away passes all of them on
         pass
+
+
+def _went(place: Place, thing: str, call: Call) -> tuple[str, ...]:
+    """What the shadow of whoever took a waiting call from this person remembers of that moment; nothing, if nobody did."""
+    key = Key.of_handover(thing, call)
+    found = (key.and_after(other.seen) for _, other in _next_in_line(place, thing, call))
+    return next(filter(None, found), ())
 
 
 def _pause(attempt: int) -> None:

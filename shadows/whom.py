@@ -67,7 +67,7 @@ def _of_group(place: Place, group: Group, booth: str, event: Event) -> Ranks:
 
 
 def _on_duty(place: Place, booth: str, event: Event) -> Ranks:
-    duties, now = _readable(place), place.clock()
+    duties, now = readable(place), place.clock()
     listed = _listed(place, booth)
     there = _there(place, candidates(duties, booth, listed, now)) or _there(place, listed)
     ranked = {id: (rank, 0) for id, rank in _ranked(there, booth, event, now).items()}
@@ -109,7 +109,8 @@ def _there(place: Place, ids: Iterable[str]) -> dict[str, Staff]:
     return found
 
 
-def _readable(place: Place) -> tuple[Duty, ...]:
+def readable(place: Place) -> tuple[Duty, ...]:
+    """The roster; nothing of one that cannot be read."""
     try:
         return roster(place)
     except Rejected as no:  # then those who stand at the booth are called: it is no reason to call nobody

@@ -62,6 +62,7 @@ ACTIONS = [
         "button add door --staff hana",
         registry.add_button,
     ),
+    Action("PUT", "buttons/demo/booth", {"booth": "far"}, "button move demo far", registry.move_button),
     Action("DELETE", "buttons/demo", None, "button remove demo", registry.remove_button),
     Action("POST", "booths", {"id": "east", "title": "E"}, "booth add east --title E", registry.add_booth),
 ]
@@ -152,6 +153,7 @@ def test_another_sites_page_changes_nothing(quiet: Shop, action: Action) -> None
 def test_who_is_logged_in_may_do_all_of_it(shop: Shop) -> None:
     registry.add_staff(shop.place, NewStaff(id="gone", name="Gone"))
     registry.remove_staff(shop.place, "gone")
+    registry.add_booth(shop.place, registry.NewBooth(id="far"))
     headers = {"Cookie": login(shop).cookie, "Origin": f"http://{shop.at.http}"}
     for action in ACTIONS:
         before = registered(shop)
@@ -250,7 +252,17 @@ WRONG: list[tuple[str, str, Any, int, str]] = [
     ),
     ("POST", "buttons", {"id": "b1", "staff": "hana", "heartbeat_s": 1}, 400, "heartbeat: expected a minute"),
     ("POST", "buttons", {"id": "demo", "staff": "sora"}, 409, "id: there is a button demo already"),
+    (
+        "POST",
+        "buttons",
+        {"id": "b3", "staff": "hana", "double": "lambda:other"},
+        403,
+        "double: expected something that STAFFCALL_ACTIONS names, got lambda:other",
+    ),
     ("DELETE", "buttons/none", None, 404, "id: there is no button none"),
+    ("PUT", "buttons/none/booth", {"booth": "main"}, 404, "id: there is no button none"),
+    ("PUT", "buttons/demo/booth", {"booth": "nowhere"}, 404, "booth: there is no booth nowhere"),
+    ("PUT", "buttons/demo/booth", {"booth": 7}, 400, "booth: expected text"),
     ("POST", "booths", {"id": "e", "title": "x" * 81}, 400, "title: expected"),
     ("PUT", "booths/main/order", {"staff": "hana"}, 400, "staff: expected a list of ids"),
     ("PUT", "booths/main/order", {"staff": ["riku"]}, 409, "staff: riku is not on the list"),

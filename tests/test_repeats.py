@@ -590,6 +590,20 @@ def test_a_waiting_call_that_was_passed_on_before_a_crash_waits_no_more(side: Si
     assert held(side) == {"hana": ["main"], "sora": ["cafe"]}
 
 
+def test_nobody_is_asked_for_what_they_had_passed_on_before_a_crash(side: Side) -> None:
+    for person, booth in (("sora", "desk"), ("hana", "main"), ("riku", "cafe"), ("hana", "hall")):
+        press(side, person, booth)
+    say(side, "sora", "done")
+    sent = pressed_by_http("hana", "hall", "the same")
+    with pytest.raises(Crash), side.shadows.nth(3, die):
+        sent.send(side)  # Sora has it, with this press
+    say(side, "sora", "no")  # Riku has it
+    say(side, "hana", "done")
+    assert held(side) == {"riku": ["cafe", "hall"]}
+    sent.send(side)
+    assert (held(side), presses(side, "hall")) == ({"riku": ["cafe", "hall"]}, 2)
+
+
 def test_who_waits_for_another_call_of_the_booth_waits_on_after_a_crash(side: Side) -> None:
     for person, booth in (("hana", "main"), ("sora", "desk"), ("riku", "cafe"), ("hana", "hall")):
         press(side, person, booth)

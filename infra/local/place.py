@@ -18,10 +18,11 @@ import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import checks, running
+from infra.actions import Starter
 from infra.broker import Broker
 from infra.local import check, clock, history, unknown
+from infra.local.actions import Actions
 from infra.local.alerter import Alerter
-from infra.local.alerts import channels_of, senders_of
 from infra.local.auditor import Auditor
 from infra.local.clock import Clock, wall_ms
 from infra.local.deliverer import Deliverer
@@ -49,6 +50,7 @@ from infra.local.web import app as web_app
 from infra.local.webhooks import Webhooks
 from infra.settings import Settings, Tokens
 from infra.slack import announce_duty, bot_of, teller_of, way_of
+from infra.ways import channels_of, senders_of
 from shadows.calls import Place
 from shadows.duty import ROSTER
 from shadows.errors import Rejected
@@ -155,8 +157,9 @@ class LocalPlace:
         self.gateway = self.twin.gateway
         for name in THING_TYPES:
             self.twin.registry.create_type(name)
+        local = LocalShadows(self.twin.service)
         self.place = Place(
-            shadows=LocalShadows(self.twin.service),
+            shadows=local,
             things=LocalThings(self.twin.registry),
             clock=self.clock,
             timing=settings.timing,
@@ -170,12 +173,12 @@ class LocalPlace:
             Announcer(partial(announce_duty, self.place, teller, settings.lang)) if teller else None
         )
         self.deliverer = Deliverer(self.place, teller, history.noting(store, wall_ms), self.signs.alive)
-        self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive)
+        self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive, local.get_many)
         self.health = Health(self.clock)
         self.health.listen_to("slack", self.deliverer.troubles)
         if self.attached:
             self.health.listen_to("broker", self.attached.troubles)
-        self.senders = senders_of(settings, opened)
+        self.senders = senders_of(settings, opened.link)
         self.alerter = (
             Alerter(self.place, self.senders, history.noting(store, wall_ms), self.signs.alive)
             if self.senders
@@ -186,6 +189,13 @@ class LocalPlace:
         self.updater = Updater(self.place, self.bot) if self.bot and way_of(settings) == "bot" else None
         self.webhooks = Webhooks(settings.webhook_urls, settings.webhook_secret, store, self.signs.alive)
         self.health.listen_to("webhook", self.webhooks.troubles)
+        self.actions = Actions(
+            self.place,
+            Starter(settings.actions, settings.webhook_secret, self.twin.say),
+            history.noting_actions(store, wall_ms),
+            self.signs.alive,
+        )
+        self.health.listen_to("action", self.actions.troubles)
         self.follower = Follower(
             self.place, self.timers, self.deliverer.wake, self.signs.alive, changed=self.changed
         )
@@ -207,8 +217,9 @@ class LocalPlace:
 
     def announced(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """What the shadow service says, on its writer's thread: hand it on, and wait for nothing."""
-        for message in messages:
-            self.follower.hear(*message)
+        for topic, payload in messages:
+            self.follower.hear(topic, payload)
+            self.actions.hear(topic)
 
     def changed(self, thing: str) -> None:
         """Somebody's shadow has changed: whoever shows that elsewhere looks at it."""
@@ -289,7 +300,8 @@ class LocalPlace:
         if self.alerter:
             self.signs.begin("alerter")
             self._start(self.alerter)
-        self.signs.begin(*self.webhooks.names)
+        self.signs.begin("actions", *self.webhooks.names)
+        self._start(self.actions)
         self._start(self.webhooks)
         self._start(self.watch)
         self._start(self.health)
@@ -356,6 +368,7 @@ class LocalPlace:
             history=self.records,
             news=lambda row, delivery: self.store.run(lambda db: history.news(db, row, delivery)),
             look=self.look,
+            allowed=self.settings.actions,
             id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
             doors=(
@@ -476,7 +489,7 @@ class LocalPlace:
                 key=self.tokens.link,
                 lang=self.settings.lang,
                 public_url=self.settings.public_url,
-                twilio_tokens=self.senders.tokens(),
+                twilio_tokens=self.senders.tokens,
                 note=history.noting(self.store, wall_ms),
             )
         )

@@ -4,6 +4,7 @@ import App from "./App.vue";
 import { isBoothId } from "./booth";
 import { signingIn } from "./cognito";
 import { sounds } from "./composables/useSound";
+import { tonguesOf } from "./composables/useWords";
 import { dialAs } from "./mqtt";
 import { currentWay } from "./config";
 import { languages } from "./words";
@@ -17,7 +18,7 @@ const signIn = signingIn();
 
 createApp(App, {
   id,
-  languages: languages(asked.get("lang")),
+  tongues: await tonguesOf(languages(asked.get("lang"))),
   pairing: asked.has("pair"),
   theme: asked.get("theme"),
   sounds: sounds(asked),

@@ -3,6 +3,7 @@ import { mount, type VueWrapper } from "@vue/test-utils";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import App from "../src/App.vue";
+import { tonguesOf } from "../src/composables/useWords";
 import type { Language, Languages } from "../src/words";
 import { asked, booth, call, delta, documents, fakeDial, got, rejected, T0, told } from "./service";
 
@@ -20,7 +21,8 @@ async function screen(spoken: Language | Languages = "en", id = "main") {
   const languages: Languages = typeof spoken === "string" ? [spoken] : spoken;
   const server = fakeDial();
   const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false, rate: 100 });
-  app = mount(App, { props: { id, languages, currentWay, dial: server.dial }, attachTo: document.body });
+  const tongues = await tonguesOf(languages);
+  app = mount(App, { props: { id, tongues, currentWay, dial: server.dial }, attachTo: document.body });
   await vi.advanceTimersByTimeAsync(0);
   server.on.subscribed();
   const say = async (...message: Parameters<typeof server.say>) => {
@@ -174,7 +176,7 @@ it("says in words that it lost the link, and lets nothing move until it is back"
   server.on.subscribed();
   await say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
   await say(...got("staff-alice", told("Alice")));
-  await vi.advanceTimersByTimeAsync(100);
+  await vi.advanceTimersByTimeAsync(400);
   expect(tile("bob").classes()).toContain("stale");
   await say(...rejected("staff-bob", 404));
   expect(document.body.dataset["link"]).toBe("live");

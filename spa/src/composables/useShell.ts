@@ -11,7 +11,13 @@ export function useShell(
   idle: Readonly<Ref<boolean>>,
   reload: () => void = () => location.reload(),
 ) {
-  let [isNew, quietSince] = [false, performance.now()];
+  let [isKept, isNew, quietSince] = [false, false, performance.now()];
+
+  async function keep() {
+    isKept = true;
+    await keepShell().catch(() => undefined);
+    await look();
+  }
 
   async function look() {
     try {
@@ -26,8 +32,8 @@ export function useShell(
   }
 
   const [looking, taking] = [setInterval(() => void look(), LOOK_EVERY_MS), setInterval(take, 1000)];
-  watch(live, (now) => now && void look()); // a server that was away may have come back as another
-  keepShell().catch(() => undefined);
+  // A server that was away may have come back as another. And what is kept is fetched after what is shown.
+  watch(live, (now) => now && void (isKept ? look() : keep()));
   onScopeDispose(() => {
     clearInterval(looking);
     clearInterval(taking);
