@@ -97,7 +97,8 @@ class Template:
     def policies_of(self, role: str) -> dict[str, list[Any]]:
         """The statements of a role's policies: its own by the role's name, those it shares by theirs."""
         properties = self.resources[role]["Properties"]
-        own = [each["PolicyDocument"]["Statement"] for each in properties.get("Policies", ())]
+        given = [each.get("Fn::If", [None, each])[1] for each in properties.get("Policies", ())]
+        own = [each["PolicyDocument"]["Statement"] for each in given]
         shared = self.named(properties.get("ManagedPolicyArns", []))
         found = {name: self.resources[name]["Properties"]["PolicyDocument"]["Statement"] for name in shared}
         return {**found, role: [statement for each in own for statement in each]}
@@ -136,6 +137,8 @@ def ending(arn: str) -> str:
 
 def thing_in(where: str) -> str:
     """``staff-*`` of a thing, a client or a topic of one; "" for all of them."""
+    if re.search(r"topic(filter)?/kiosk/.*:sub}", where):
+        return "its own"
     found = re.sub(r"^(thing|client)/|^topic(filter)?/\$aws/things/|/shadow/.*$", "", where)
     return {"*": "", "+": "any thing"}.get(found, found)
 
@@ -153,6 +156,10 @@ def place_of(template: Template, right: Right) -> str:
         ValueError: there is no such box yet.
     """
     service, _, action = right.action.partition(":")
+    if right.where in template.source.get(
+        "Parameters", {}
+    ):  # whoever deploys names it: it is none of the stack's
+        return ""
     if right.where in template.resources:
         return "" if template.resources[right.where]["Type"] in LEFT_OUT else right.where
     if service not in ("iot", "ssm"):
@@ -380,7 +387,7 @@ def state(template: Template) -> Parts:
     yield from following(template)
     types = template.of_type("AWS::IoT::ThingType")
     names = ", ".join(each["ThingTypeName"] for each in types.values())
-    yield Box(THINGS, "state", [f"IoT Core: {names}", *told_lines(told[THINGS])], [*types])
+    yield Box(THINGS, "state", ["IoT Core", names, *told_lines(told[THINGS])], [*types])
     path = max((right.where for _, right in told[SECRETS]), key=len)
     yield Box(SECRETS, "state", ["SSM SecureStrings", path.removeprefix("parameter")])
     for place in (*tables, SHADOWS, THINGS, SECRETS):
@@ -454,7 +461,8 @@ def told_lines(told: Iterable[tuple[list[str], Right]]) -> Iterator[str]:
     for (who_does, where), found in verbs.items():
         what = f"{', '.join(found)} {thing_in(where)}".strip()
         does.setdefault(what, []).append("all" if who_does == ALL else who_does.removesuffix("Function"))
-    yield from (f"{', '.join(who)}: {what}" for what, who in does.items())
+    for what, who in does.items():
+        yield from wrapped(f"{', '.join(who)}: {what}", 32)
 
 
 def kiosk(template: Template) -> Parts:
@@ -491,7 +499,7 @@ def guest_lines(rights: Iterable[Right]) -> Iterator[str]:
     for action, wheres in found.items():
         ends = {where.partition("/shadow/")[2] for where in wheres}
         what = f"{action} {ends.pop()}".strip() if len(ends) == 1 else action
-        yield f"{what}: {', '.join(dict.fromkeys(map(thing_in, wheres)))}"
+        yield from wrapped(f"{what}: {', '.join(dict.fromkeys(map(thing_in, wheres)))}", 29)
 
 
 def alarms(template: Template) -> Parts:

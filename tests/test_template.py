@@ -71,7 +71,7 @@ def of_type(type: str) -> dict[str, dict[str, Any]]:
 
 def statements(role: str) -> Iterator[tuple[str, str]]:
     """Action and resource of each permission of a role, one by one."""
-    documents = [policy["PolicyDocument"] for policy in resource(role)["Policies"]]
+    documents = [policy["PolicyDocument"] for policy in resource(role)["Policies"] if "Fn::If" not in policy]
     attached = resource(role).get("ManagedPolicyArns", [])
     documents += [resource(policy["Ref"])["PolicyDocument"] for policy in attached]
     given = of_type("AWS::IAM::ManagedPolicy").values()
@@ -233,6 +233,9 @@ def calls_of_all_functions(here: Cloud) -> None:
     save(here.place, [Duty(booth="main", start=now, end=now + MINUTE_MS, staff="hana")])
     here.place.shadows.update(ROSTER, reported={"announced": now - 1})
     press("duty")
+    add_button(here.place, NewButton(id="starts", single="lambda:backup", double="topic:lamp/1"))
+    press("starts")
+    here.run("timer", {"Records": here.queued()})
     here.run("sweep", {})  # Sora is called, and Hana's duty announced
     here.slack.next(status=500)
     press("demo")
@@ -267,7 +270,7 @@ def test_each_function_may_do_exactly_what_it_does() -> None:
         "STAFFCALL_WEBHOOK_SECRET": SECRET,
         "STAFFCALL_ALERTS": "json://127.0.0.1:9/{id}",
     }
-    with FakeSlack() as slack, cloud(slack, **hook) as here:
+    with FakeSlack() as slack, cloud(slack, **hook, STAFFCALL_ACTIONS="lambda:backup") as here:
         calls_of_all_functions(here)
     for function in FUNCTIONS:
         granted = {each for each in statements(f"{function.title()}Role") if each[0] not in BY_LAMBDA}
@@ -286,6 +289,21 @@ def test_each_function_may_do_exactly_what_it_does() -> None:
         assert idle == [], function
 
 
+def test_a_click_may_start_the_functions_and_topics_that_were_named_and_nothing_else() -> None:
+    given = {policy["Fn::If"][0]: policy["Fn::If"][1:] for policy in resource("TimerRole")["Policies"][1:]}
+    rights = {"StartsFunctions": "lambda:InvokeFunction", "Publishes": "iot:Publish"}
+    named = {"StartsFunctions": "ActionFunctions", "Publishes": "ActionTopics"}
+    for condition, action in rights.items():
+        policy, nothing = given[condition]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement == {"Effect": "Allow", "Action": action, "Resource": {"Ref": named[condition]}}
+        assert nothing == {"Ref": "AWS::NoValue"}
+        assert source()["Parameters"][named[condition]]["Default"] == ""
+    roles = {name: json.dumps(each) for name, each in of_type("AWS::IAM::Role").items()}
+    assert [name for name, role in roles.items() if "lambda:InvokeFunction" in role] == ["TimerRole"]
+    assert {name for name, role in roles.items() if "iot:Publish" in role} == {"TimerRole", "KioskRole"}
+
+
 def test_only_what_has_no_resources_is_granted_on_all() -> None:
     for role in of_type("AWS::IAM::Role"):
         for action, where in statements(role):
@@ -294,7 +312,7 @@ def test_only_what_has_no_resources_is_granted_on_all() -> None:
                 assert re.search(r":thing/((staff|button|booth)-\*|roster)$", where), (role, action)
 
 
-def test_a_guest_may_only_read_the_shadows_of_staff_and_booths() -> None:
+def test_a_guest_may_only_read_the_shadows_of_staff_booths_and_machines_and_what_is_for_them() -> None:
     def arn(rest: str) -> str:
         return "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:" + rest
 
@@ -308,6 +326,17 @@ def test_a_guest_may_only_read_the_shadows_of_staff_and_booths() -> None:
             for each in ANSWERS
         ),
         *(("iot:Publish", arn(f"topic/$aws/things/{kind}-*/shadow/get")) for kind in kinds),
+        *(
+            (f"iot:{action}", arn(f"{kind}/$aws/things/machine-*/shadow/name/data/{each}"))
+            for action, kind in (("Subscribe", "topicfilter"), ("Receive", "topic"))
+            for each in ANSWERS
+            if each != "update/delta"
+        ),
+        ("iot:Publish", arn("topic/$aws/things/machine-*/shadow/name/data/get")),
+        *(
+            (f"iot:{action}", arn(f"{kind}/kiosk/kiosk-*-${{!cognito-identity.amazonaws.com:sub}}.*/in"))
+            for action, kind in (("Subscribe", "topicfilter"), ("Receive", "topic"))
+        ),
     }
     (trust,) = resource("KioskRole")["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Condition"] == {

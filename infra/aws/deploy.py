@@ -12,6 +12,7 @@ from infra.aws import buckets, package, stack
 from infra.aws.account import Account
 from infra.aws.place import LINK_KEY
 from infra.aws.stack import Say, Stack
+from shadows.actions import Allowed, Kind
 from shadows.aws import AwsShadows, AwsThings
 from shadows.duty import ROSTER
 from shadows.errors import Rejected
@@ -20,7 +21,7 @@ TEMPLATE: Final = package.ROOT / "infra" / "template.yaml"
 BUTTON_TOKEN: Final = "STAFFCALL_BUTTON_TOKEN"  # noqa: S105 - a name
 OTHERS: Final = "STAFFCALL_WEBHOOK_URL"  # other programs, which are told of each transition
 ALERTS: Final = "STAFFCALL_ALERTS"  # other ways than Slack to reach people
-KINDS: Final = ("staff", "button", "booth")
+KINDS: Final = ("staff", "button", "booth", "machine")
 REQUESTS_AT_ONCE: Final = 8
 NAMES_AT_ONCE: Final = 100  # alarms that CloudWatch describes, by name, in a request
 
@@ -91,6 +92,7 @@ def deploy(account: Account, wish: Wish, say: Say) -> Deployed:
         "CodeKey": packed.key,
         "IotEndpoint": account.shadow_host,
         "TellOthers": "yes" if OTHERS in kept else "no",
+        **_action_arns(account, wish.parameters),
         "SendAlerts": "yes" if ALERTS in kept else "no",
         "AlertCodeKey": _put_alerting(account, bucket, say) if ALERTS in kept else "none",
     }
@@ -101,6 +103,17 @@ def deploy(account: Account, wish: Wish, say: Say) -> Deployed:
         account, bucket, but={packed.key, key, placed["AlertCodeKey"]}
     )  # what was before: nothing rolls back to it now
     return Deployed(outputs=made.outputs, secrets=kept)
+
+
+def _action_arns(account: Account, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The functions and topics that buttons may start, each named by itself; nothing, if what may be stays as it is."""
+    if "Actions" not in parameters:
+        return {}
+    allowed, home = Allowed.read(parameters["Actions"]), f"{account.region}:{account.number}"
+    functions = [f"arn:{account.partition}:lambda:{home}:function:{each}" for each in allowed.of(Kind.LAMBDA)]
+    topics = (each.removesuffix("/#") + "/*" * each.endswith("/#") for each in allowed.of(Kind.TOPIC))
+    named = [f"arn:{account.partition}:iot:{home}:topic/{each}" for each in topics]
+    return {"ActionFunctions": ",".join(functions), "ActionTopics": ",".join(named)}
 
 
 def _put_alerting(account: Account, bucket: str, say: Say) -> str:

@@ -12,6 +12,7 @@ from botocore.config import Config
 
 import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
+from infra.actions import Starter
 from infra.aws.alerting import Alerter, Asks, noted
 from infra.aws.outbox import Outbox
 from infra.aws.settling import SWEEPERS, NotedShadows, Queue, Settler
@@ -19,7 +20,7 @@ from infra.aws.tables import UnknownButtons
 from infra.settings import Settings
 from infra.slack import announce_duty, bot_of, teller_of, way_of
 from infra.ways import channels_of, senders_of
-from shadows.aws import AwsShadows, AwsThings
+from shadows.aws import AwsShadows, AwsThings, publish
 from shadows.calls import Place
 from shadows.channels import Channels
 from shadows.errors import Rejected
@@ -87,9 +88,18 @@ class AwsPlace:
         bot = bot_of(settings)
         board = bot if way_of(settings) == "bot" else None
         teller = teller_of(settings, bot)
+        starter = Starter(settings.actions, settings.webhook_secret, partial(publish, client("iot-data")))
         asks = Asks(client("sqs"), env.get("STACK_ALERTS", ""))
-        sends = asks if place.channels.each else None
-        self.settler = Settler(place, shadows, queue, teller, board, asks=sends)
+        self.settler = Settler(
+            place,
+            shadows,
+            queue,
+            teller,
+            board,
+            doer=starter,
+            sweeps_buttons=bool(settings.actions.each),
+            asks=asks if place.channels.each else None,
+        )
         self.alerter = Alerter(seen, asks, lambda: self._senders)
         self.outbox = Outbox(
             client("sqs"), env.get("STACK_OUTBOX", ""), settings.webhook_urls, settings.webhook_secret

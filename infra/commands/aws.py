@@ -24,6 +24,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "AlertSeconds": "STAFFCALL_ALERT_SECONDS",
     "HistoryDays": "STAFFCALL_HISTORY_DAYS",
     "Lang": "STAFFCALL_LANG",
+    "Actions": "STAFFCALL_ACTIONS",
     "SlackChannel": "SLACK_CHANNEL",
     "SlackApiUrl": "SLACK_API_URL",
     "TwilioApiUrl": "TWILIO_API_URL",

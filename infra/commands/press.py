@@ -19,7 +19,10 @@ from shadows.staff import ClickType
 def press(here: Here, button: str, kind: str) -> None:
     """Press a button."""
     answer = send(here, {"button": button, "click": str(kind), "id": str(ULID())})
-    click.echo(plain(f"{answer['thing']}: {answer['state']} (call {answer['call']})"))
+    if "action" in answer:
+        click.echo(plain(f"button {button}: what it starts is asked for ({answer['action']})"))
+    else:
+        click.echo(plain(f"{answer['thing']}: {answer['state']} (call {answer['call']})"))
 
 
 def send(here: Here, body: JsonObject) -> JsonObject:
