@@ -14,7 +14,9 @@ from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from shadows.actions import Allowed, Kind
 from shadows.calls import Timing
+from shadows.errors import Rejected
 
 HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 TOKENS_FILE: Final = "tokens.json"
@@ -57,7 +59,10 @@ class Settings:
         calling_s, running_s, quiet_s, remind_s, alert_s: seconds; fractions count.
         alerts: by which other ways people are reached, in order: apprise's URLs.
         public_url: where others find this place, without a final slash; "" for no links.
-        webhook_urls, webhook_secret: who is told of each transition, and what that is signed with; both or neither.
+        webhook_urls, webhook_secret: who is told of each transition, and what that is signed with; the secret alone is
+            of use where buttons start webhooks.
+        actions: what buttons may start.
+        slack_quiet: what of Slack counts as not to be disturbed: ``dnd``, and emoji of a status.
         admin_token, button_token: "" if they are to be made; :func:`tokens` has them in the end.
         target: where the subcommands act: ``local`` or ``aws``.
     """
@@ -89,6 +94,7 @@ class Settings:
     button_token: str = field(default="", repr=False)
     webhook_urls: tuple[str, ...] = field(default=(), repr=False)
     webhook_secret: str = field(default="", repr=False)
+    actions: Allowed = field(default_factory=Allowed)
     twilio_api_url: str = ""
     slack_webhook_url: str = field(default="", repr=False)
     slack_outgoing_token: str = field(default="", repr=False)
@@ -97,6 +103,7 @@ class Settings:
     slack_signing_secret: str = field(default="", repr=False)
     slack_channel: str = ""
     slack_api_url: str = ""
+    slack_quiet: tuple[str, ...] = ()
     soracom_beam_key: str = field(default="", repr=False)
 
     @property
@@ -135,7 +142,10 @@ class Settings:
                 "STAFFCALL_MQTT_USER, STAFFCALL_MQTT_PASSWORD: expected both or neither, got one"
             )
         pair = ("STAFFCALL_WEBHOOK_URL", "STAFFCALL_WEBHOOK_SECRET")
-        if len([name for name in pair if env.get(name, "").strip()]) == 1:
+        there = [name for name in pair if env.get(name, "").strip()]
+        named = read.get("actions", Allowed())
+        starts_some = not named.each or named.of(Kind.WEBHOOK)
+        if len(there) == 1 and not (starts_some and there == ["STAFFCALL_WEBHOOK_SECRET"]):
             complaints.append(f"{', '.join(pair)}: expected both or neither, got one")
         if complaints:
             raise SettingsError("; ".join(complaints))
@@ -236,6 +246,22 @@ def _ways(value: str) -> tuple[str, ...]:
     )  # whoever sends by them says what is wrong: a list of all is as long as a library
 
 
+def _actions(value: str) -> Allowed:
+    try:
+        return Allowed.read(value)
+    except Rejected as no:
+        raise _Wrong(
+            f"such as lambda:NAME, webhook:HOST and topic:a/#, with commas between them ({no})"
+        ) from None
+
+
+def _quiet(value: str) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(filter(None, re.split(r"[\s,]+", value.lower()))))
+    if not all(each == "dnd" or re.fullmatch(r":[a-z0-9_+'-]{1,100}:", each) for each in named):
+        raise _Wrong("dnd, and emoji such as :palm_tree:, with commas between them")
+    return named
+
+
 def _base(value: str) -> str:
     url = _url("https", "http")(value)
     if any(mark in url for mark in "?#@"):
@@ -312,6 +338,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "STAFFCALL_BUTTON_TOKEN": ("button_token", _token, True),
     "STAFFCALL_WEBHOOK_URL": ("webhook_urls", _addresses, True),
     "STAFFCALL_WEBHOOK_SECRET": ("webhook_secret", _webhook_secret, True),
+    "STAFFCALL_ACTIONS": ("actions", _actions, False),
     "SLACK_WEBHOOK_URL": ("slack_webhook_url", _url("https", "http"), True),
     "SLACK_OUTGOING_TOKEN": ("slack_outgoing_token", str, True),
     "SLACK_BOT_TOKEN": ("slack_bot_token", str, True),
@@ -319,6 +346,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "SLACK_SIGNING_SECRET": ("slack_signing_secret", str, True),
     "SLACK_CHANNEL": ("slack_channel", str, False),
     "SLACK_API_URL": ("slack_api_url", _slack_api, False),
+    "STAFFCALL_SLACK_QUIET": ("slack_quiet", _quiet, False),
     "TWILIO_API_URL": ("twilio_api_url", _base, False),
     "SORACOM_BEAM_KEY": ("soracom_beam_key", str, True),
 }

@@ -34,10 +34,18 @@ def size(files: set[Path]) -> int:
     return sum(len(gzip.compress(file.read_bytes(), 9)) for file in files)
 
 
+def tongues() -> set[Path]:
+    """The files of the languages; a screen fetches those that it speaks, two at most."""
+    page = (DIST / "index.html").read_text("utf-8")
+    return {DIST / name for name in re.findall(r'<meta name="tongue" content="\./([^"]+)">', page)}
+
+
 def test_the_kiosk_stays_small() -> None:
     files = loaded("index.html")
     assert {file.suffix for file in files} == {".html", ".js", ".css"}
-    assert size(files) <= MOST
+    assert len(tongues()) == 12  # and two are in the page's own script
+    assert not tongues() & files
+    assert size(files) + sum(sorted(size({each}) for each in tongues())[-2:]) <= MOST
     assert size(files) > MOST / 2  # or what it loads was not found
 
 
@@ -46,7 +54,7 @@ def test_nothing_of_the_admin_is_loaded_by_a_screen_and_no_mqtt_by_the_admin() -
     assert not [file for file in kiosk if file.name.startswith("admin")]
     assert len([file for file in admin if file.name.startswith("admin")]) == 3
     assert size(admin) < size(kiosk) / 2
-    assert set(DIST.glob("assets/*")) <= kiosk | admin  # nothing is left over of an older build
+    assert set(DIST.glob("assets/*")) <= kiosk | admin | tongues()  # nothing is left over of an older build
 
 
 def test_the_admins_page_does_not_go_to_aws(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,15 +183,18 @@ def test_the_page_comes_with_what_it_knew_while_the_server_is_away(shop: Shop, p
     shop.close()
     shop.open()
     shop.press()
-    page.goto(shop.url("/?lang=en"))
+    page.goto(shop.url("/?lang=de,en"))
     expect(tile(page, "hana", "calling")).to_be_visible()
     page.wait_for_function("async () => !!(await (await caches.open('staffcall')).match('./'))")
     page.wait_for_function("() => navigator.serviceWorker.controller !== null")
     page.wait_for_function("() => localStorage.getItem('staffcall booth main')?.includes('calling')")
     shop.close()
     page.reload()
-    expect(tile(page, "hana", "calling").locator("time")).to_contain_text("ago")
+    expect(tile(page, "hana", "calling").locator("time")).to_contain_text("vor")
     expect(page.locator("body")).to_have_attribute("data-link", "lost")
+    expect(tile(page, "hana").locator(".what")).to_have_attribute(
+        "lang", "de"
+    )  # which is in a file of its own
     expect(page.get_by_role("status")).to_contain_text("No connection")
     shop.open()
     expect(page.locator("body")).to_have_attribute("data-link", "live", timeout=10_000)

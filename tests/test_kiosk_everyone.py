@@ -125,6 +125,11 @@ def test_nothing_is_wrong_for_anybody_in_any_look_theme_and_language(
         "tiles => tiles.map(tile => /look-(\\w+)/.exec(tile.className)[1])"
     )
     assert set(seen) == LOOKS
+    langs = page.locator(".what, .also").evaluate_all("lines => lines.map(line => line.lang)")
+    assert set(langs) == set(pair.split(","))
+    fetched = page.evaluate("performance.getEntriesByType('resource').map(({name}) => name)")
+    tongues = {found[1] for each in fetched if (found := re.search(r"/tongue-(.+)-.{8}\.js$", each))}
+    assert tongues == set(pair.split(",")) - {"ja", "en"}  # of fourteen
     for theme in ("light", "dark"):
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
         assert violations(page) == [], (pair, theme)

@@ -14,7 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from infra.local.alerts import check_alerts
 from infra.local.backup import BackupError, finish
 from infra.local.gateway import Tls, TlsError
 from infra.local.gateway.limits import MAX_CLIENTS
@@ -23,6 +22,7 @@ from infra.local.place import EVERYWHERE, Addresses, LocalPlace, address_of
 from infra.local.rescue import opened as opened_store
 from infra.local.store import Store, StoreError
 from infra.settings import SHORT, TOKENS_FILE, Settings, SettingsError, guessable, tokens
+from infra.ways import check_alerts
 
 log = logging.getLogger(__name__)
 

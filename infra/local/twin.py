@@ -15,7 +15,7 @@ from flask import Flask
 
 from infra.local import retained
 from infra.local.clock import wall_ms
-from infra.local.gateway import Client, Elsewhere, Gateway, Guests, Message, Tls
+from infra.local.gateway import Client, Elsewhere, Gateway, Guests, Message, PublishProperties, Tls
 from infra.local.rest import app
 from infra.local.service import OnChange, ShadowService
 from infra.local.store import Store
@@ -111,6 +111,15 @@ class Twin:
             store, clock=clock, announce=self._announced, throttle=throttle, off=off, on_change=on_change
         )
         self.registry = Registry(store)
+
+    def say(self, topic: str, payload: bytes, correlation: bytes) -> None:
+        """Publish in our own name, to whoever subscribed; what only devices may publish is nothing of ours.
+
+        Raises:
+            Rejected: 503, if an external broker is away.
+        """
+        properties = PublishProperties(correlation=correlation)
+        self._loop.call(self._publish(Message(topic=topic, payload=payload, qos=1, properties=properties)))
 
     def rest(self, also: Callable[[Message], None] = _nothing) -> Flask:
         """The REST port's application; ``also`` is called with each message that is published over it."""

@@ -12,15 +12,18 @@ from flask import Blueprint, Flask, Response, make_response, redirect, request, 
 from werkzeug.exceptions import HTTPException
 
 from infra.local import admin
+from infra.local.admin import A_FAR_DAY
 from infra.local.health import Health, public
 from infra.local.history import BEYOND, Wanted
 from infra.local.limits import Strangers, TooMany
 from infra.local.login import Entrance, Sessions, wants_page
 from infra.local.login import blueprint as login_blueprint
 from infra.local.metrics import Page, Tally
+from shadows.actions import Allowed
 from shadows.calls import Place, read
 from shadows.errors import Rejected
 from shadows.finding import Finding
+from shadows.orders import Publish
 from shadows.registry import booths
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,6 @@ HOST_NAME: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 DOORS: Final = re.compile(r"/(buttons|slack|answer|kiosk)/")
 PAGE: Final = "admin.html"
 A_YEAR: Final = 31_536_000
-A_FAR_DAY: Final = 2**53  # ms since 1970; what is later does not fit into the database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +52,11 @@ class Web:
         signs: how the place is, as only it knows.
         news: what is on record after a transition and an attempt of these numbers.
         look: at everything that ``staffcall doctor`` looks at, given ``signs`` and the troubles.
+        allowed: what buttons may start.
         id_by_email: whose address in Slack this is.
         erase: takes a thing out of the history; the answer is its pseudonym.
+        connected: the screens that are there, or were a while ago; None where nobody knows.
+        publish: a payload to a topic of MQTT.
         doors: the packages' blueprints.
     """
 
@@ -70,8 +75,11 @@ class Web:
     history: Callable[[Wanted], dict[str, Any]]
     news: Callable[[int, int], dict[str, Any]]
     look: Callable[[dict[str, Any]], Iterable[Finding]]
+    allowed: Allowed
     id_by_email: Callable[[str], str]
     erase: Callable[[str], str]
+    connected: Callable[[], list[dict[str, Any]] | None]
+    publish: Publish
     doors: tuple[Blueprint, ...] = ()
 
 
@@ -209,11 +217,15 @@ def _services(web: Web) -> admin.Services:
     return admin.Services(
         place=web.place,
         signs=lambda: _signs(web),
+        allowed=web.allowed,
         unknown_buttons=web.unknown_buttons,
         news=web.news,
         look=web.look,
         id_by_email=web.id_by_email,
         erase=web.erase,
+        history=web.history,
+        connected=web.connected,
+        publish=web.publish,
     )
 
 

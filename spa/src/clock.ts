@@ -33,8 +33,15 @@ export function elapsed(ms: number): string {
 }
 
 /** Hours and minutes where the screen hangs. */
-export const timeOfDay = (ms: number, language: string) =>
-  new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(ms);
+export const timeOfDay = (ms: number, language: string) => clockIn(language).format(ms);
+
+const clocks = new Map<string, Intl.DateTimeFormat>(); // to make one takes longer than to draw a tile
+function clockIn(language: string): Intl.DateTimeFormat {
+  const shape = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" } as const;
+  const clock = clocks.get(language) ?? new Intl.DateTimeFormat(language, shape);
+  clocks.set(language, clock);
+  return clock;
+}
 
 /** How long ago something was, in words such as `5 min. ago`. */
 export function ago(ms: number, language: string): string {

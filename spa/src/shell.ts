@@ -1,12 +1,22 @@
 /** The page itself: kept in the browser for when the server is away, and which build of it the server has. */
 
+import { languages } from "./words";
+
 const SHELF = "staffcall"; // public/sw.js takes from there
 const ASSET = /assets\/[\w.-]+/g;
 
 /** Names of the files of a build: each has its content's hash in it. */
 export const assetsOf = (html: string) => [...new Set(html.match(ASSET) ?? [])].sort();
 
-/** Those that this page was made of; none under a development server. */
+const TONGUE = /^assets\/tongue-(.+)-.{8}\.js$/;
+
+/** Those of a page that this screen needs: the page names every language, and a screen speaks two. */
+const needed = (html: string) => {
+  const spoken = new Set<string | undefined>(languages(new URLSearchParams(location.search).get("lang")));
+  return assetsOf(html).filter((asset) => spoken.has(TONGUE.exec(asset)?.[1] ?? asset) || !TONGUE.test(asset));
+};
+
+/** What this page was made of; nothing under a development server. */
 const ours = () => assetsOf(document.head.innerHTML + document.body.innerHTML);
 
 /** Let the page come also while the server is away, where the browser allows it: over https, or on this machine. */
@@ -29,7 +39,7 @@ export async function hasNewBuild(): Promise<boolean> {
 
 async function shelve(page: Response) {
   if (!page.ok) throw new Error(`page: ${String(page.status)}`);
-  const assets = assetsOf(await page.clone().text());
+  const assets = needed(await page.clone().text());
   if (!("caches" in window)) {
     const answers = await Promise.all(assets.map((asset) => fetch(asset)));
     if (!answers.every(({ ok }) => ok)) throw new Error("assets: not all there");

@@ -1,6 +1,6 @@
-/** Every word that a screen says, one table a language. */
+/** Every word that a screen says, one table a language. A screen fetches those that it speaks; `ja` and `en` are always here. */
 import type { End, Look, Person } from "./staff";
-import { UNREVIEWED } from "./tongues";
+import { tongue, type Spoken } from "./tongue";
 
 export interface Words {
   /** What a tile says, to be read from five metres. */
@@ -135,12 +135,37 @@ const ja: Words = {
 export const sentence = (words: Words, { call }: Person, look: Look, nameOf: (thing: string) => string) =>
   look === "passed" ? words.passedTo(nameOf(call.to)) : words.look[look];
 
-export const LANGUAGES = { ja, en, ...UNREVIEWED } as const;
-export type Language = keyof typeof LANGUAGES;
+export const HERE = { ja, en } as const;
+
+const FETCHED = {
+  zh: () => import("./tongues/zh"),
+  "zh-Hant": () => import("./tongues/zh-Hant"),
+  ko: () => import("./tongues/ko"),
+  de: () => import("./tongues/de"),
+  fr: () => import("./tongues/fr"),
+  es: () => import("./tongues/es"),
+  it: () => import("./tongues/it"),
+  pt: () => import("./tongues/pt"),
+  nl: () => import("./tongues/nl"),
+  vi: () => import("./tongues/vi"),
+  th: () => import("./tongues/th"),
+  id: () => import("./tongues/id"),
+} satisfies Record<string, () => Promise<{ default: Spoken }>>;
+
+export type Language = keyof typeof HERE | keyof typeof FETCHED;
+export const LANGUAGES = [...Object.keys(HERE), ...Object.keys(FETCHED)] as readonly Language[];
+
+const isHere = (language: Language) => Object.hasOwn(HERE, language);
+export const isReviewed = isHere;
+
+/** @throws {Error} if the language cannot be fetched. */
+export const wordsOf = async (language: Language): Promise<Words> =>
+  isHere(language)
+    ? HERE[language as keyof typeof HERE]
+    : tongue((await FETCHED[language as keyof typeof FETCHED]()).default);
+
 /** One language, or two side by side. */
 export type Languages = readonly [Language, Language?];
-
-export const isReviewed = (language: Language) => !Object.hasOwn(UNREVIEWED, language);
 
 /** The languages asked for in the address, such as `de` or `de,en`; else Japanese and English. */
 export function languages(asked: string | null): Languages {
@@ -159,5 +184,5 @@ function known(tag: string): Language | undefined {
   const plain = tag.trim().toLowerCase();
   if (/^zh-(hant|tw|hk|mo)/.test(plain)) return "zh-Hant";
   const base = plain.split("-")[0] ?? "";
-  return Object.hasOwn(LANGUAGES, base) ? (base as Language) : undefined;
+  return LANGUAGES.find((each) => each === base);
 }

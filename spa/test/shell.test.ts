@@ -9,11 +9,13 @@ const page = (build: string) => `<head><script src="./assets/index-${build}.js">
 let scope: EffectScope;
 let fetched: string[];
 
-function serves(build: string, assetStatus = 200) {
+function serves(build: string, assetStatus = 200, also = "") {
   fetched = [];
   vi.stubGlobal("fetch", (name: string) => {
     fetched.push(name);
-    return Promise.resolve(name === "./" ? new Response(page(build)) : new Response("", { status: assetStatus }));
+    return Promise.resolve(
+      name === "./" ? new Response(page(build) + also) : new Response("", { status: assetStatus }),
+    );
   });
 }
 
@@ -46,6 +48,18 @@ it("takes a new build only when all of it is here", async () => {
   expect(fetched).toEqual(["./", "assets/index-two.js"]);
   serves("two", 404);
   await expect(hasNewBuild()).rejects.toThrow("not all there");
+});
+
+it("keeps of all languages those that this screen speaks, and takes them for no other build", async () => {
+  const [de, fr] = ["./assets/tongue-de-AAAAAAAA.js", "./assets/tongue-fr-BBBBBB-B.js"];
+  const named = [de, fr].map((name) => `<meta content="${name}">`).join("");
+  window.history.replaceState(null, "", "?lang=de,en");
+  serves("two", 200, named);
+  expect(await hasNewBuild()).toBe(true);
+  expect(fetched).toEqual(["./", "assets/index-two.js", "assets/tongue-de-AAAAAAAA.js"]);
+  document.head.insertAdjacentHTML("beforeend", named);
+  serves("one", 200, named);
+  expect(await hasNewBuild()).toBe(false);
 });
 
 it("reloads when nobody has needed the screen for some seconds, and the server is there", async () => {

@@ -269,7 +269,7 @@ class Connection:
 
     def _rights_of(self, client_id: str) -> Rights:
         if self._entrance.tls is None:
-            return self._entrance.rights
+            return self._entrance.rights.of(client_id)
         assert self._outlet.certificate is not None, "the handshake lets nobody pass without"
         return self._entrance.tls.rights(self._outlet.certificate, client_id)
 

@@ -1,6 +1,6 @@
 import { onScopeDispose, shallowRef, watch, type Ref } from "vue";
 
-const EVERY_MS = 80;
+const EVERY_MS = 400;
 
 /** What changes, at once while `live`; before that by and by: a wall of 200 that fills is not laid out 200 times. */
 export function useCalm<T>(source: Readonly<Ref<T>>, live: Readonly<Ref<boolean>>): Readonly<Ref<T>> {
@@ -11,14 +11,10 @@ export function useCalm<T>(source: Readonly<Ref<T>>, live: Readonly<Ref<boolean>
     timer = undefined;
     shown.value = source.value;
   }
-  watch(
-    [source, live],
-    () => {
-      if (live.value) show();
-      else timer ??= setTimeout(show, EVERY_MS);
-    },
-    { flush: "sync" },
-  );
+  watch([source, live], () => {
+    if (live.value) show();
+    else timer ??= setTimeout(show, EVERY_MS);
+  });
   onScopeDispose(() => clearTimeout(timer));
   return shown;
 }
