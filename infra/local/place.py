@@ -89,6 +89,21 @@ def address_of(bound: socket.socket) -> str:
     return f"{'127.0.0.1' if host in EVERYWHERE else _bracketed(host)}:{port}"
 
 
+def as_seen(host: str, address: str) -> str:
+    """An address of ours as others on the network reach it, if ``host`` opens it to them."""
+    return f"{_lan_address()}:{address.rpartition(':')[2]}" if host in EVERYWHERE else address
+
+
+def _lan_address() -> str:
+    """The address by which others on the network reach this machine; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for documentation: only the route is asked for
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
@@ -411,6 +426,7 @@ class LocalPlace:
             pid=os.getpid(),
             data=str(folder.resolve()),
             http=f"http://{self.names['STAFFCALL_HTTP_PORT']}",
+            kiosk=f"http://{as_seen(self.settings.host, self.names['STAFFCALL_HTTP_PORT'])}",
             aws=f"http://{self.names['STAFFCALL_AWS_PORT']}",
             mqtt=address_of(self.mqtt) if self.mqtt else self._addresses().mqtt,
         )

@@ -61,7 +61,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "disk": ("disk", "The disk takes nothing more: presses are refused, now or soon", DISK),
     "watch": ("watch", "Nobody looks after signs of life", _AGAIN),
     "socket": ("slack", "Socket Mode is silent: what staff answer in Slack is not heard", _NETWORK),
-    "slack": ("slack", "Slack does not answer", _NETWORK),
+    "slack": ("slack", "Slack cannot be used", _NETWORK),
     "alerter": ("alert", "Nobody sends alerts any more", _AGAIN),
     "actions": ("action", "Nobody starts what clicks start any more", _AGAIN),
     "webhook": ("webhook", "Nobody sends to a webhook of STAFFCALL_WEBHOOK_URL any more", _AGAIN),
