@@ -17,7 +17,7 @@ from shadows.trouble import Trouble
 SWEPT_WITHIN_MS: Final = 180_000
 WAITING: Final = 10  # messages that are due and that nobody takes: a moment's worth
 NEEDED: Final = frozenset({deploy.BUTTON_TOKEN})
-ANY_OF: Final = frozenset({"SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL"})
+ANY_OF: Final = frozenset({"SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL", "STAFFCALL_ALERTS"})
 
 
 def of_stack(account: Account, name: str) -> Iterator[Finding]:
