@@ -8,6 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ LIMITS: Final = (
     "qos-2",
     "rates",
 )
+ALIKE: Final = 0.75  # of the letters of two names: the one is a slip for the other
 SHORT: Final = 16  # characters: a secret with fewer can be guessed
 
 
@@ -150,6 +152,16 @@ class Settings:
         if complaints:
             raise SettingsError("; ".join(complaints))
         return cls(**read)
+
+
+def misspelt(env: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Variables that are set and mean nothing to us, each with the one of ours that was probably meant."""
+    found = []
+    for name in sorted(set(env) - set(VARIABLES)):
+        prefix, _, rest = name.partition("_")
+        ours = {each.removeprefix(f"{prefix}_"): each for each in VARIABLES if each.startswith(f"{prefix}_")}
+        found += [(name, ours[close]) for close in get_close_matches(rest, ours, 1, ALIKE)]
+    return found
 
 
 def environment(env: Mapping[str, str], file: Path = Path(".env")) -> dict[str, str]:

@@ -46,6 +46,9 @@ _SLACK_ID: Final = re.compile(r"[UW][A-Z0-9]{2,20}")
 _PHONE: Final = re.compile(r"[0-9]{3,15}")
 _MAIL: Final = re.compile(r"(?=.{3,254}\Z)[A-Za-z0-9._-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
 _LINE: Final = re.compile(r"U[0-9a-f]{32}")
+# What can be changed of somebody, and the attribute that keeps it; the rest is in the shadow, for everybody to read.
+EDITABLE: Final = ("name", "role", "slack", "phone", "mail", "line")
+_ATTRIBUTES: Final = {"slack": "slackUserId", "phone": "phone", "mail": "mail", "line": "line"}
 _UNPRINTABLE: Final = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line breaks
 _TURNS: Final = (
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"  # they turn round what stands behind them
@@ -360,6 +363,34 @@ def set_backup(place: Place, id: str, backup: str) -> None:
     if backup and not _is_there(place, f"staff-{_name_id('backup', backup)}"):
         raise Rejected(404, f"backup: there is no staff {backup}")
     place.things.update(thing.name, {"backup": backup})
+
+
+def edit_staff(place: Place, id: str, changes: Mapping[str, str]) -> None:
+    """Change what is known of somebody; what is not named stays as it is. A call in progress goes on.
+
+    Args:
+        place: where we run.
+        id: who.
+        changes: some of ``name``, ``role``, ``slack``, ``phone``, ``mail`` and ``line``; ``""`` takes one away.
+
+    Raises:
+        Rejected: 400, for another field, or a value that it cannot have; 404, if there is no such person; 409, for a Slack id
+            that somebody else has, or somebody who was only half added.
+    """
+    for name in changes:
+        if name not in EDITABLE:
+            raise Rejected(400, f"{name[:80]}: expected one of {', '.join(EDITABLE)}, got another field")
+    before = person(place, id)
+    if before.staff is None:
+        raise Rejected(409, f"id: {id} was only half added; add them again")
+    private = {name: getattr(before, name) for name in ("slack", "phone", "mail", "line", "backup")}
+    new = NewStaff(**{"id": id, "name": before.staff.name, "role": before.staff.role, **private, **changes})
+    _only_one_with(place, new)
+    place.things.update(
+        new.thing.name, {_ATTRIBUTES[name]: value for name, value in changes.items() if name in _ATTRIBUTES}
+    )
+    if public := {name: value for name, value in changes.items() if name not in _ATTRIBUTES}:
+        place.shadows.update(new.thing.name, reported=public)
 
 
 def people(place: Place) -> Iterator[Person]:

@@ -477,6 +477,10 @@ def test_a_bad_setting_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
     assert "STAFFCALL_LANG" in message
     assert "STAFFCALL_HTTP_PORT" in message
     assert "STAFFCALL_LANG" in failed(cli("run"))
+    monkeypatch.setenv("STAFFCALL_CALING_SECONDS", "5")
+    said = cli("run")
+    meant = "STAFFCALL_CALING_SECONDS is no setting, and nothing reads it: did you mean STAFFCALL_CALLING_SECONDS?"
+    assert said.err.splitlines()[0] == meant
     assert cli("staff", "--help").status == 0
 
 

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-THING_TYPES: Final = ("staff", "button", "booth", "kiosk")
+THING_TYPES: Final = ("staff", "button", "booth", "kiosk", "machine")
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 PRESSES_AT_ONCE: Final = 8
 
@@ -87,6 +87,21 @@ def address_of(bound: socket.socket) -> str:
     """The address by which this machine reaches its own socket."""
     host, port = bound.getsockname()[:2]
     return f"{'127.0.0.1' if host in EVERYWHERE else _bracketed(host)}:{port}"
+
+
+def as_seen(host: str, address: str) -> str:
+    """An address of ours as others on the network reach it, if ``host`` opens it to them."""
+    return f"{_lan_address()}:{address.rpartition(':')[2]}" if host in EVERYWHERE else address
+
+
+def _lan_address() -> str:
+    """The address by which others on the network reach this machine; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for documentation: only the route is asked for
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
 
 
 def _bracketed(host: str) -> str:
@@ -369,6 +384,8 @@ class LocalPlace:
             allowed=self.settings.actions,
             id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
+            connected=lambda: None if self.attached else self.kiosks.seen(),
+            publish=lambda topic, payload: self.gateway.publish_soon([Message(topic, payload, qos=1)]),
             doors=(
                 button_blueprint(self.button_services),
                 slack_blueprint(self.slack_services),
@@ -409,6 +426,7 @@ class LocalPlace:
             pid=os.getpid(),
             data=str(folder.resolve()),
             http=f"http://{self.names['STAFFCALL_HTTP_PORT']}",
+            kiosk=f"http://{as_seen(self.settings.host, self.names['STAFFCALL_HTTP_PORT'])}",
             aws=f"http://{self.names['STAFFCALL_AWS_PORT']}",
             mqtt=address_of(self.mqtt) if self.mqtt else self._addresses().mqtt,
         )

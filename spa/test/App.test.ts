@@ -20,7 +20,7 @@ afterEach(() => {
 async function screen(spoken: Language | Languages = "en", id = "main") {
   const languages: Languages = typeof spoken === "string" ? [spoken] : spoken;
   const server = fakeDial();
-  const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false, rate: 100 });
+  const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false, rate: 100, identity: "" });
   const tongues = await tonguesOf(languages);
   app = mount(App, { props: { id, tongues, currentWay, dial: server.dial }, attachTo: document.body });
   await vi.advanceTimersByTimeAsync(0);
@@ -73,7 +73,7 @@ it.each([
   await say(...documents("staff-alice", told("有栖 Alice", running, 3)));
   expect(tile("alice").attributes()).toMatchObject({ "data-state": "running", "data-told": "true" });
   expect(tile("alice").find(".bubble").text()).toBe("<b>2</b> minutes");
-  expect(app.find("[aria-live]").text()).toContain("有栖 Alice");
+  expect(app.find(".unseen[aria-live]").text()).toContain("有栖 Alice");
 });
 
 it.each([
@@ -107,7 +107,7 @@ it.each([
   await seconds(12, server);
   expect(tile("alice").text()).toContain(words);
   expect(tile("alice").attributes()).toMatchObject({ "data-state": "calling", "data-told": "false" });
-  expect(app.find("[aria-live]").text()).toContain(words);
+  expect(app.find(".unseen[aria-live]").text()).toContain(words);
   await say(...documents("staff-alice", told("Alice", asked("calling"), 3)));
   expect(tile("alice").text()).not.toContain(words);
 
@@ -225,6 +225,18 @@ describe("with nobody to show", () => {
     await say(...rejected("booth-annex", 404));
     expect(app.text()).toContain("“annex” does not exist yet");
     expect(app.find("code").text()).toBe("staffcall booth add annex");
+  });
+
+  it("says it in both languages, and the command once", async () => {
+    const { say } = await screen(["ja", "en"], "annex");
+    await say(...rejected("booth-annex", 404));
+    const said = app.findAll(".notice-text").map((each) => [each.attributes("lang"), each.text()]);
+    expect(said).toEqual([
+      ["ja", "窓口「annex」はまだありません"],
+      ["en", "Booth “annex” does not exist yet"],
+    ]);
+    expect(app.findAll(".notice-how")).toHaveLength(2);
+    expect(app.findAll("code")).toHaveLength(1);
   });
 
   it("offers no command for a booth that cannot be", async () => {
