@@ -287,6 +287,22 @@ WRONG: list[tuple[str, str, Any, int, str]] = [
     ("PUT", "booths/main/order", {"staff": ["riku"]}, 409, "staff: riku is not on the list"),
     ("PUT", "booths/none/order", {"staff": []}, 404, "id: there is no booth none"),
     ("POST", "booths", {"id": "e", "title": "x" * 70_000}, 413, "POST /admin/api/booths"),
+    ("PUT", "staff/hana", {"slack": "U0SORA"}, 409, "slack: sora has this"),
+    ("PUT", "staff/hana", {"backup": "sora"}, 400, "backup: expected one of name, role"),
+    ("PUT", "staff/hana", {"name": ""}, 400, "name: expected"),
+    ("PUT", "staff/nobody", {"name": "X"}, 404, "id: there is no staff nobody"),
+    (
+        "PUT",
+        "roster.csv",
+        ROSTER + "main,x,y,hana\nmain,2026-11-21T09:00Z,9:00,riku\n",
+        400,
+        "line 3: from: expected",
+    ),
+    ("POST", "kiosks", {"booth": "nowhere"}, 404, "id: there is no booth nowhere"),
+    ("DELETE", "kiosks/ffffffff", None, 404, "id: there is no screen ffffffff"),
+    ("POST", f"kiosks/{SCREEN}/say", {"text": "x", "seconds": "9"}, 400, "seconds: expected a whole number"),
+    ("POST", "kiosks/x/reload", None, 400, "id: expected the client id of a screen"),
+    ("POST", "booths/main/announce", {"text": "a\nb"}, 400, "text: expected 1 to 200"),
     ("POST", "staff.csv", "x" * 1_100_000, 413, "POST /admin/api/staff.csv"),
 ]
 
