@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from button_handlers.click import Click
+from shadows.actions import action_of, ask
 from shadows.calls import Outcome, Place, read, record
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Thing
@@ -33,7 +34,7 @@ def press(
     *,
     button: Thing | None = None,
 ) -> JsonObject:
-    """Call whom this click of this button is bound to; when this returns, the call is durable.
+    """Call whom this click of this button is bound to, or ask for what it starts; when this returns, that is durable.
 
     Args:
         click: what the button sent.
@@ -45,14 +46,16 @@ def press(
 
     Returns:
         ``{"thing", "state", "call", "repeat"}``: who has the call now, their state, its id, and whether this press
-        was taken before.
+        was taken before. Of what starts something ``{"action", "repeat"}``, the id of what is asked for.
 
     Raises:
         Rejected: 404, for a button that is unknown, or that calls nobody; 429, for one that hurries, if the press
-            would only be counted; and what ``record`` refuses.
+            would only be counted, or start something; and what ``record`` and ``ask`` refuse.
     """
     button = button or _button(click, door, place, unknown)
     booth = button.attributes.get("booth", "main")
+    if action_of(button, click.type):
+        return _asked_for(click, door, place, button, hurries)
     reference = bound(button, click.type)
     event = called_together(reference, pressed(booth, click.type, _key(click, door), place.clock()))
     staff = whom(place, reference, booth, event)
@@ -72,6 +75,18 @@ def press(
         "call": outcome.call.id,
         "repeat": outcome.repeat,
     }
+
+
+def _asked_for(
+    click: Click, door: str, place: Place, button: Thing, hurries: Callable[[str], bool]
+) -> JsonObject:
+    """Ask for what a click starts: whoever does it follows the button's shadow."""
+    if hurries(click.button):
+        raise Rejected(429, f"button: {click.button} presses too fast to start something each time")
+    noted = {"click": click.type, "at": place.clock(), **_told_of(click)}
+    booth = button.attributes.get("booth", "main")
+    id, repeat = ask(place, button.name, _key(click, door), click=click.type, booth=booth, noted=noted)
+    return {"action": id, "repeat": repeat}
 
 
 def bound(button: Thing, click: ClickType) -> str:
@@ -113,12 +128,14 @@ def _key(click: Click, door: str) -> Key:
 
 def _note_on_button(click: Click, place: Place, thing: str, outcome: Outcome) -> None:
     """Write the click down in the button's own shadow. The call is made already: nothing here may undo it."""
-    noted: JsonObject = {"click": click.type, "at": place.clock(), "lastCall": outcome.call.id}
-    if click.battery is not None:
-        noted["battery"] = click.battery
-    if click.told is not None:
-        noted["told"] = click.told
+    noted = {"click": click.type, "at": place.clock(), "lastCall": outcome.call.id, **_told_of(click)}
     try:
         place.shadows.update(thing, reported=noted)
     except Exception:
         log.exception("%s pressed, but its own shadow was not written", thing)
+
+
+def _told_of(click: Click) -> JsonObject:
+    """What a click says beside that it was pressed."""
+    said = {"battery": click.battery, "told": click.told}
+    return {name: value for name, value in said.items() if value is not None}

@@ -5,11 +5,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from infra.actions import Starter
 from infra.local.signs import of_buttons as of_heartbeats
 from infra.local.signs import silent
 from infra.settings import SHORT, Settings, guessable
 from infra.slack import bot_of, teller_of, way_of
 from shadows import registry
+from shadows.actions import Action, Result
 from shadows.calls import Place
 from shadows.channels import Channels
 from shadows.errors import Rejected
@@ -22,6 +24,8 @@ from slack_bridge.check import Asker, Member
 from slack_bridge.tellers import web_client
 
 LOW: Final = 0.25
+ALLOW: Final = "Set what is missing where Staff Call runs (docs/actions.md), and start or deploy again."
+PRESS: Final = "Mend what it says, and press the button again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,27 @@ def of_buttons(buttons: Iterable[Button], now: int) -> Iterator[Finding]:
             yield right("button", "It has pressed", thing)
         if button.battery is not None:
             yield _battery(thing, button.battery)
+
+
+def of_actions(buttons: Iterable[Button], settings: Settings) -> Iterator[Finding]:
+    """Whether each click that starts something may, and what came of the last."""
+    doer = Starter(settings.actions, settings.webhook_secret, publish=_nowhere)
+    for button in buttons:
+        thing = f"button-{button.id}"
+        actions = {click: Action.read(click, does) for click, does in button.calls.items()}
+        for click, action in actions.items():
+            if action and (why := doer.refuses(action)):
+                detail = f"Its {click} click does not start {action.label}: {why}"
+                yield wrong(Trouble(what="action", thing=thing, detail=detail, fix=ALLOW))
+            elif action:
+                yield right("action", f"Its {click} click may start {action.label}", thing)
+        if button.result == Result.FAILED:
+            detail = f"The last that it was to start was not started: {button.reason}"
+            yield wrong(Trouble(what="action", thing=thing, detail=detail, fix=PRESS))
+
+
+def _nowhere(_topic: str, _payload: bytes, _correlation: bytes) -> None:
+    """Publish nothing: whoever only looks starts nothing."""
 
 
 def _battery(thing: str, charge: float) -> Finding:
@@ -180,7 +205,9 @@ def of_slack(settings: Settings, people: Iterable[Person], *, post: bool) -> Ite
         members = [Member(thing=f"staff-{each.id}", slack=each.slack) for each in people if each.slack]
         asker = bot_asker(settings)
         events = bool(settings.slack_app_token or settings.slack_signing_secret)
-        yield from check.of_bot(asker, settings.slack_channel, members, events=events)
+        yield from check.of_bot(
+            asker, settings.slack_channel, members, events=events, hours="dnd" in settings.slack_quiet
+        )
     if settings.slack_app_token:
         yield from check.of_socket(Asker(web_client(settings.slack_api_url, settings.slack_app_token)))
     if teller := teller_of(settings, bot_of(settings)) if post and way else None:
@@ -201,12 +228,13 @@ def of_anywhere(roster: Roster, settings: Settings | None, *, post: bool) -> Ite
     yield from of_routes(roster, _channels(settings))
     yield from of_buttons(roster.buttons, time.time_ns() // 1_000_000)
     if settings:
+        yield from of_actions(roster.buttons, settings)
         yield from of_settings(settings)
         yield from of_slack(settings, roster.people, post=post)
 
 
 def _channels(settings: Settings | None) -> Channels:
     """The ways beside Slack; a demo's Slack, and one that nobody may look at, is one, too."""
-    from infra.local.alerts import channels_of  # noqa: PLC0415
+    from infra.ways import channels_of  # noqa: PLC0415
 
     return channels_of(settings) if settings and settings.alerts else Channels()

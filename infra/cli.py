@@ -63,6 +63,10 @@ def staffcall(context: click.Context) -> None:
 def run(here: Here, demo: bool) -> None:
     """Run everything on this machine, until Ctrl-C."""
     _stop_at_once()
+    from infra.settings import misspelt  # noqa: PLC0415
+
+    for name, ours in misspelt(here.environment):
+        click.echo(f"{name} is no setting, and nothing reads it: did you mean {ours}?", err=True)
     settings = here.settings
     from infra.local.run import run as run_here  # noqa: PLC0415
 

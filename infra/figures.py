@@ -67,6 +67,7 @@ class Asked:
         since: when they were called; None for a volunteer.
         answered: when they said ok; where they said "done" at once, when they said that.
         done: when they said that they had been there; not when it was over by itself.
+        relieved: while they were called, somebody else took it, such as another of a group.
     """
 
     name: str
@@ -75,6 +76,12 @@ class Asked:
     answered: int | None = None
     done: int | None = None
     end: str = ""
+    relieved: bool = False
+
+    @property
+    def missed(self) -> bool:
+        """They let it go by: what somebody took while they were still called, nobody missed."""
+        return self.answered is None and self.end in IN_VAIN and not self.relieved
 
     @property
     def way(self) -> Way:
@@ -153,6 +160,7 @@ def tell(calls: dict[str, Told], row: JsonObject) -> None:
         _say_ok(call.asked.setdefault(row["thing"], Asked(row["name"])), row["since"])
     if one := call.asked.get(row["thing"]):
         one.end = row["end"]
+        one.relieved |= row.get("why") == CallEvent.HANDOVER and row["state"] == StaffState.IDLE
         if row["end"] == End.DONE and one.done is None:  # going away later repeats how the last call ended
             _say_ok(one, row["since"])
             one.done = row["since"]
@@ -261,7 +269,7 @@ def by_person(told: Iterable[Told]) -> list[Figures]:
             of=f"{own[-1].name} ({thing.removeprefix('staff-')})",
             calls=len(own),
             answered=sum(one.answered is not None for one in own),
-            missed=sum(one.answered is None and one.end in IN_VAIN for one in own),
+            missed=sum(one.missed for one in own),
             times=_times(one.way for one in own),
         )
         for thing, own in sorted(parts.items())

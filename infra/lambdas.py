@@ -60,3 +60,18 @@ def webhook(event: JsonObject, _context: Any) -> JsonObject:
     """A batch of the outbox: transitions that other programs are to be told. What they did not take comes back."""
     failed = wired().outbox.take(event["Records"])
     return {"batchItemFailures": [{"itemIdentifier": id} for id in failed]}
+
+
+def alert(event: JsonObject, _context: Any) -> JsonObject:
+    """Who is to be reached by another way than Slack. What was not taken comes back."""
+    failed = wired().alerter.take(event["Records"])
+    return {"batchItemFailures": [{"itemIdentifier": id} for id in failed]}
+
+
+def answer(event: JsonObject, _context: Any) -> JsonObject:
+    """The page of an alert's link, and what Twilio says later of a message, by the HTTP API."""
+    from infra.alerts.doors import on_answer  # noqa: PLC0415 - what it needs is in the package of this function alone
+
+    here = wired()
+    with here.settler.settled():
+        return on_answer(event, here.answer_services)

@@ -19,12 +19,14 @@ class Running:
         pid: of the process.
         data: its data folder (``<data>/demo`` for ``--demo``), absolute.
         http, aws: base addresses without a final slash, such as ``http://127.0.0.1:8080``.
+        kiosk: the first of these as a screen elsewhere on the network reaches it, if it can.
         mqtt: ``host:port`` of MQTT over TCP.
     """
 
     pid: int
     data: str
     http: str
+    kiosk: str
     aws: str
     mqtt: str
 

@@ -8,13 +8,16 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from shadows.actions import Allowed, Kind
 from shadows.calls import Timing
+from shadows.errors import Rejected
 
 HOST: Final = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 TOKENS_FILE: Final = "tokens.json"
@@ -32,6 +35,7 @@ LIMITS: Final = (
     "qos-2",
     "rates",
 )
+ALIKE: Final = 0.75  # of the letters of two names: the one is a slip for the other
 SHORT: Final = 16  # characters: a secret with fewer can be guessed
 
 
@@ -57,7 +61,10 @@ class Settings:
         calling_s, running_s, quiet_s, remind_s, alert_s: seconds; fractions count.
         alerts: by which other ways people are reached, in order: apprise's URLs.
         public_url: where others find this place, without a final slash; "" for no links.
-        webhook_urls, webhook_secret: who is told of each transition, and what that is signed with; both or neither.
+        webhook_urls, webhook_secret: who is told of each transition, and what that is signed with; the secret alone is
+            of use where buttons start webhooks.
+        actions: what buttons may start.
+        slack_quiet: what of Slack counts as not to be disturbed: ``dnd``, and emoji of a status.
         admin_token, button_token: "" if they are to be made; :func:`tokens` has them in the end.
         target: where the subcommands act: ``local`` or ``aws``.
     """
@@ -89,6 +96,7 @@ class Settings:
     button_token: str = field(default="", repr=False)
     webhook_urls: tuple[str, ...] = field(default=(), repr=False)
     webhook_secret: str = field(default="", repr=False)
+    actions: Allowed = field(default_factory=Allowed)
     twilio_api_url: str = ""
     slack_webhook_url: str = field(default="", repr=False)
     slack_outgoing_token: str = field(default="", repr=False)
@@ -97,6 +105,7 @@ class Settings:
     slack_signing_secret: str = field(default="", repr=False)
     slack_channel: str = ""
     slack_api_url: str = ""
+    slack_quiet: tuple[str, ...] = ()
     soracom_beam_key: str = field(default="", repr=False)
 
     @property
@@ -135,11 +144,24 @@ class Settings:
                 "STAFFCALL_MQTT_USER, STAFFCALL_MQTT_PASSWORD: expected both or neither, got one"
             )
         pair = ("STAFFCALL_WEBHOOK_URL", "STAFFCALL_WEBHOOK_SECRET")
-        if len([name for name in pair if env.get(name, "").strip()]) == 1:
+        there = [name for name in pair if env.get(name, "").strip()]
+        named = read.get("actions", Allowed())
+        starts_some = not named.each or named.of(Kind.WEBHOOK)
+        if len(there) == 1 and not (starts_some and there == ["STAFFCALL_WEBHOOK_SECRET"]):
             complaints.append(f"{', '.join(pair)}: expected both or neither, got one")
         if complaints:
             raise SettingsError("; ".join(complaints))
         return cls(**read)
+
+
+def misspelt(env: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Variables that are set and mean nothing to us, each with the one of ours that was probably meant."""
+    found = []
+    for name in sorted(set(env) - set(VARIABLES)):
+        prefix, _, rest = name.partition("_")
+        ours = {each.removeprefix(f"{prefix}_"): each for each in VARIABLES if each.startswith(f"{prefix}_")}
+        found += [(name, ours[close]) for close in get_close_matches(rest, ours, 1, ALIKE)]
+    return found
 
 
 def environment(env: Mapping[str, str], file: Path = Path(".env")) -> dict[str, str]:
@@ -236,6 +258,22 @@ def _ways(value: str) -> tuple[str, ...]:
     )  # whoever sends by them says what is wrong: a list of all is as long as a library
 
 
+def _actions(value: str) -> Allowed:
+    try:
+        return Allowed.read(value)
+    except Rejected as no:
+        raise _Wrong(
+            f"such as lambda:NAME, webhook:HOST and topic:a/#, with commas between them ({no})"
+        ) from None
+
+
+def _quiet(value: str) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(filter(None, re.split(r"[\s,]+", value.lower()))))
+    if not all(each == "dnd" or re.fullmatch(r":[a-z0-9_+'-]{1,100}:", each) for each in named):
+        raise _Wrong("dnd, and emoji such as :palm_tree:, with commas between them")
+    return named
+
+
 def _base(value: str) -> str:
     url = _url("https", "http")(value)
     if any(mark in url for mark in "?#@"):
@@ -312,6 +350,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "STAFFCALL_BUTTON_TOKEN": ("button_token", _token, True),
     "STAFFCALL_WEBHOOK_URL": ("webhook_urls", _addresses, True),
     "STAFFCALL_WEBHOOK_SECRET": ("webhook_secret", _webhook_secret, True),
+    "STAFFCALL_ACTIONS": ("actions", _actions, False),
     "SLACK_WEBHOOK_URL": ("slack_webhook_url", _url("https", "http"), True),
     "SLACK_OUTGOING_TOKEN": ("slack_outgoing_token", str, True),
     "SLACK_BOT_TOKEN": ("slack_bot_token", str, True),
@@ -319,6 +358,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "SLACK_SIGNING_SECRET": ("slack_signing_secret", str, True),
     "SLACK_CHANNEL": ("slack_channel", str, False),
     "SLACK_API_URL": ("slack_api_url", _slack_api, False),
+    "STAFFCALL_SLACK_QUIET": ("slack_quiet", _quiet, False),
     "TWILIO_API_URL": ("twilio_api_url", _base, False),
     "SORACOM_BEAM_KEY": ("soracom_beam_key", str, True),
 }

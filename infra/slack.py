@@ -34,8 +34,16 @@ def teller_of(settings: Settings, bot: BotTeller | None) -> BotTeller | WebhookT
         return bot
     if way == "webhook":
         return WebhookTeller(settings.slack_webhook_url, settings.lang)
-    log.warning("No Slack is set: nobody will be mentioned. README.md says how to connect one.")
+    log.warning("%s: nobody will be mentioned. README.md says how to connect Slack.", _lack(settings))
     return None
+
+
+def _lack(settings: Settings) -> str:
+    """What is missing before people can be told, in words."""
+    if settings.slack_bot_token:
+        return "SLACK_BOT_TOKEN is set without SLACK_CHANNEL"
+    app = settings.slack_app_token or settings.slack_signing_secret or settings.slack_channel
+    return "A Slack app is set without SLACK_BOT_TOKEN" if app else "No Slack is set"
 
 
 def announce_duty(place: Place, teller: BotTeller | WebhookTeller, lang: str) -> None:

@@ -58,12 +58,17 @@ class NotSent(Exception):  # noqa: N818 - it is no error of ours
 
     Attributes:
         retry_after_s: how long it asked us to wait; None if it did not.
-        is_gone: whether it wants no more messages at all.
+        status: what it answered; None if it did not answer.
     """
 
-    def __init__(self, reason: str, retry_after_s: float | None = None, *, is_gone: bool = False) -> None:
+    def __init__(self, reason: str, retry_after_s: float | None = None, *, status: int | None = None) -> None:
         super().__init__(reason)
-        self.reason, self.retry_after_s, self.is_gone = reason, retry_after_s, is_gone
+        self.reason, self.retry_after_s, self.status = reason, retry_after_s, status
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it wants no more messages at all."""
+        return self.status == 410
 
 
 # --- What is said
@@ -77,15 +82,16 @@ def message_of(row: JsonObject) -> Message:
     """
     data = {name: row[name] for name in PUBLIC}
     # With its time: the number alone would come again, should the table once be lost.
-    return Message(id=f"msg_{row['at']}_{row['n']}", body=_body(f"call.{row['why']}", row["at"], data))
+    return Message(id=f"msg_{row['at']}_{row['n']}", body=body_of(f"call.{row['why']}", row["at"], data))
 
 
 def trial() -> Message:
     """A message that is about nothing, to see whether an address takes any."""
-    return Message(id=f"msg_{ULID()}", body=_body("staffcall.test", time.time_ns() // 1_000_000, {}))
+    return Message(id=f"msg_{ULID()}", body=body_of("staffcall.test", time.time_ns() // 1_000_000, {}))
 
 
-def _body(type: str, at: int, data: JsonObject) -> bytes:
+def body_of(type: str, at: int, data: JsonObject) -> bytes:
+    """What is posted: ``at`` in ms since 1970."""
     when = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     said = {"type": type, "timestamp": when, "data": data}
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
@@ -132,7 +138,7 @@ def _judge(status: int, headers: Mapping[str, str]) -> None:
     if 200 <= status < 300:
         return
     why = ", and redirects are not followed" if 300 <= status < 400 else ""
-    raise NotSent(f"answered {status}{why}", _wait_s(headers), is_gone=status == 410)
+    raise NotSent(f"answered {status}{why}", _wait_s(headers), status=status)
 
 
 def _wait_s(headers: Mapping[str, str]) -> float | None:

@@ -11,7 +11,6 @@ from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadows, Things
 from shadows.staff import (
-    BUSY,
     Call,
     CallEvent,
     ClickType,
@@ -28,6 +27,7 @@ from shadows.staff import (
     handed_on,
     next_waiting,
     passes_on,
+    remembering,
     repeats,
     step,
     without_oldest,
@@ -62,6 +62,7 @@ class Place:
         clock: milliseconds since 1970.
         wake: told of a person whose event came again: if Slack has not heard of it yet, now is a time to try.
         channels: by which other ways people are reached.
+        is_quiet: whether somebody has said elsewhere that they want not to be disturbed now; it waits for nothing.
     """
 
     shadows: Shadows
@@ -70,6 +71,7 @@ class Place:
     timing: Timing = field(default_factory=Timing)
     wake: Callable[[str], None] = field(default=lambda _thing: None)
     channels: Channels = field(default_factory=Channels)
+    is_quiet: Callable[[str], bool] = field(default=lambda _thing: False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,7 +342,10 @@ def _gives_way(place: Place, owner: str, call: str, thing: str) -> str:
 
 
 def take_next(place: Place, thing: str) -> None:
-    """Give a person who has become free the oldest of the calls that wait for them; pass it on if they are away."""
+    """Give a person who has become free the oldest of the calls that wait for them; pass it on if they are away.
+
+    One that was passed on before a crash could be written down waits no more.
+    """
 
     def decide(staff: Staff) -> tuple[JsonObject, bool]:
         now = place.clock()
@@ -348,11 +353,20 @@ def take_next(place: Place, thing: str) -> None:
         if event is None:
             return {}, False
         rest = without_oldest(staff)
+        if event.call and (went := _went(place, thing, event.call)):
+            return changes(staff, remembering(rest, went)), True
         taken = _passed_on(place, thing, rest, event, given={})
         return changes(staff, step(rest, event, now, _taker(place, thing, rest, event, taken))), True
 
     while rewrite(place, thing, decide):  # somebody who is away passes all of them on
         pass
+
+
+def _went(place: Place, thing: str, call: Call) -> tuple[str, ...]:
+    """What the shadow of whoever took a waiting call from this person remembers of that moment; nothing, if nobody did."""
+    key = Key.of_handover(thing, call)
+    found = (key.and_after(other.seen) for _, other in _next_in_line(place, thing, call))
+    return next(filter(None, found), ())
 
 
 def _pause(attempt: int) -> None:
@@ -425,14 +439,14 @@ def _passed_on(
             whichever person it reaches, or that of the call.
         first: who is asked first, for they have just taken what waited of that booth; "" for nobody.
     """
-    call = passes_on(staff, event, thing)
+    call = passes_on(staff, event, thing, is_quiet=place.is_quiet(thing))
     if call is None:
         return None
     key = key or (event.call and event.key) or Key.of_handover(thing, event.call or staff.call)
     took, presses = given.get(call.id, ("", 0))
     chain = _next_in_line(place, thing, call, first)
     found = list(_takers(chain, call, key, took, place.clock()))
-    only_the_free = event.call is not None and staff.state in BUSY
+    only_the_free = event.call is not None and staff.state is not StaffState.AWAY
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
     for backup, other, took_it in sorted(found, key=lambda each: -each[2]):
         if took_it and not only_the_free:  # it may have come by way of who had no time either

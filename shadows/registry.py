@@ -17,6 +17,7 @@ from typing import Final
 
 from ulid import ULID
 
+from shadows.actions import Action, Kind, orders, stored, written
 from shadows.calls import OPEN, Outcome, Place, record
 from shadows.cards import CARDS
 from shadows.duty import roster
@@ -127,7 +128,8 @@ class NewButton:
 
     Attributes:
         single, double, long: whom each click calls: an id, ``@duty`` for who is on duty at the booth, or a group such
-            as ``all:hana,sora``; without a double or a long one, a single one counts.
+            as ``all:hana,sora``; or what it starts, as :class:`shadows.actions.Action` is written. Without a double or
+            a long one, a single one counts.
         booth: id of the booth where the button is.
         heartbeat_s: how often it says that it lives, in seconds; 0 if that is to be learned from its messages.
 
@@ -154,7 +156,8 @@ class NewButton:
     @property
     def thing(self) -> Thing:
         """The entry of the registry."""
-        calls = {"single": self.single, "double": self.double, "long": self.long}
+        clicks = {"single": self.single, "double": self.double, "long": self.long}
+        calls = {name: stored(does) for name, does in clicks.items()}
         heartbeat = str(self.heartbeat_s or "")
         return _thing("button", self.id, {**calls, "booth": self.booth, "heartbeat": heartbeat})
 
@@ -214,11 +217,14 @@ class Button:
     """A button that is registered, with what its own shadow reports.
 
     Attributes:
-        calls: whom each click calls, as :class:`NewButton` has it; a click that is not here calls nobody of its own.
+        calls: whom each click calls or what it starts, as :class:`NewButton` has it; a click that is not here does
+            nothing of its own.
         battery: 0 to 1; None if it never said.
         click, at, last_call: of its last press; "" and 0 if there was none. ``at`` is in ms since 1970.
         heard: when it last sent something that was no press, ms since 1970; 0 for never.
         heartbeat_s: how far apart such messages are; None if it sends none at regular times.
+        result, reason: what came of the last that it started; "" if there was none.
+        waiting: how many presses have yet to start something.
     """
 
     id: str
@@ -230,6 +236,9 @@ class Button:
     last_call: str = ""
     heard: int = 0
     heartbeat_s: float | None = None
+    result: str = ""
+    reason: str = ""
+    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -428,9 +437,11 @@ def import_staff(place: Place, lines: Iterable[tuple[int, str, NewStaff | Reject
 
 
 def called_by(reference: str) -> tuple[str, ...]:
-    """The ids that a click names; none, if it leaves that to the duty roster."""
+    """The ids that a click names; none, if it leaves that to the duty roster, or calls nobody."""
+    if reference == ON_DUTY or Action.read("click", reference):
+        return ()
     group = Group.read(reference)
-    return group.members if group else () if reference == ON_DUTY else (reference,)
+    return group.members if group else (reference,)
 
 
 def add_button(place: Place, new: NewButton) -> Done:
@@ -445,6 +456,21 @@ def add_button(place: Place, new: NewButton) -> Done:
                 raise Rejected(404, f"{name}: there is no staff {id}")
     created = _create(place, new.thing)
     return _done(created, _booth(place, NewBooth(id=new.booth), _shadow(place, f"booth-{new.booth}")))
+
+
+def move_button(place: Place, id: str, booth: str) -> str:
+    """Put a button at another booth; what it did stays on record with the booth where it was. The answer is that booth.
+
+    Raises:
+        Rejected: 404, if there is no such button, or no such booth: it may be a slip.
+    """
+    thing = _get(place, "button", _button_id(id))
+    if not _is_there(place, f"booth-{_name_id('booth', booth)}"):
+        raise Rejected(404, f"booth: there is no booth {booth}; `staffcall booth add {booth}` makes it")
+    before = thing.attributes.get("booth", "main")
+    if before != booth:
+        place.things.update(thing.name, {"booth": booth})
+    return before
 
 
 def remove_button(place: Place, id: str) -> None:
@@ -462,7 +488,7 @@ def remove_button(place: Place, id: str) -> None:
 def buttons(place: Place) -> Iterator[Button]:
     """Every button, by id."""
     for thing in place.things.list(type="button"):
-        yield _button(thing, _reported(_shadow(place, thing.name)))
+        yield _button(thing, _shadow(place, thing.name) or Shadow())
 
 
 # --- booths
@@ -533,7 +559,9 @@ def _name_id(name: str, value: str) -> str:
 
 
 def _reference(name: str, value: str) -> None:
-    """Whom a click calls: a person, who is on duty, or a group."""
+    """Whom a click calls: a person, who is on duty, or a group; or what it starts."""
+    if Action.read(name, value):
+        return
     how, colon, members = value.partition(":")
     if not colon:
         if value != ON_DUTY:
@@ -543,7 +571,9 @@ def _reference(name: str, value: str) -> None:
     least, most = MEMBERS
     if how not in list(How):
         raise Rejected(
-            400, f"{name}: expected {', '.join(f'{each}:' for each in How)} before a group, got {how[:80]!r}"
+            400,
+            f"{name}: expected {', '.join(f'{each}:' for each in How)} before a group, or "
+            f"{', '.join(f'{each}:' for each in Kind)} before what is started, got {how[:80]!r}",
         )
     if not least <= len(ids) <= most or len(set(ids)) < len(ids):
         raise Rejected(
@@ -629,12 +659,17 @@ def _person(place: Place, thing: Thing, places: list[Booth]) -> Person:
     )
 
 
-def _button(thing: Thing, reported: JsonObject) -> Button:
+def _button(thing: Thing, shadow: Shadow) -> Button:
+    reported = shadow.reported
     battery, at, heard = reported.get("battery"), reported.get("at"), reported.get("heard")
+    came = reported.get("action")
+    action = came if isinstance(came, dict) else {}
     return Button(
         id=thing.name.removeprefix("button-"),
         calls={
-            click: thing.attributes[click.lower()] for click in ClickType if click.lower() in thing.attributes
+            click: written(thing.attributes[click.lower()])
+            for click in ClickType
+            if click.lower() in thing.attributes
         },
         booth=thing.attributes.get("booth", "main"),
         battery=float(battery) if isinstance(battery, int | float) else None,
@@ -643,6 +678,9 @@ def _button(thing: Thing, reported: JsonObject) -> Button:
         last_call=str(reported.get("lastCall", "")),
         heard=heard if isinstance(heard, int) else 0,
         heartbeat_s=period_s(thing.attributes, reported),
+        result=str(action.get("result", "")),
+        reason=str(action.get("reason", "")),
+        waiting=len(orders(shadow)),
     )
 
 
@@ -757,7 +795,7 @@ def _bereft(place: Place, id: str) -> Bereft:
     calling = {
         thing.name.removeprefix("button-")
         for thing in place.things.list(type="button")
-        if any(id in called_by(thing.attributes.get(click.lower(), "")) for click in ClickType)
+        if any(id in called_by(written(thing.attributes.get(click.lower(), ""))) for click in ClickType)
     }
     expected = {each.booth for each in roster(place) if each.staff == id and each.end > place.clock()}
     return Bereft(

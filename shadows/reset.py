@@ -3,14 +3,15 @@
 The deadline is in the shadow; an alarm is only the clock's bell.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Final, Self
 
 from shadows import alerts
 from shadows.calls import OPEN, Heard, Place, attributes, read, record, rewrite, somebody_goes, take_next
 from shadows.errors import Rejected
-from shadows.shadow import JsonObject
+from shadows.shadow import JsonObject, Shadow
 from shadows.staff import (
     AHEAD_MS,
     BUSY,
@@ -176,7 +177,12 @@ Apply = Callable[[Callable[[str], Found | None], Iterable[str]], Iterable[Found 
 
 
 def sweep(
-    place: Place, things: Iterable[str], *, on_error: Callable[[str, Exception], None], apply: Apply = map
+    place: Place,
+    things: Iterable[str],
+    *,
+    on_error: Callable[[str, Exception], None],
+    apply: Apply = map,
+    known: Mapping[str, Shadow] = MappingProxyType({}),
 ) -> Iterator[Found]:
     """Go over these people: end what is overdue, hand on what waits, and say what is to come.
 
@@ -185,11 +191,13 @@ def sweep(
         things: their names.
         on_error: hears of one person's shadow that cannot be swept; the others are.
         apply: ``map``, or that of an executor.
+        known: shadows that were read just now; the others are read here. What changes meanwhile is decided by what the
+            shadow has then, but whom a hand-over calls is not found again: whoever gives this hears of every change.
     """
 
     def one(thing: str) -> Found | None:
         try:
-            return _swept(place, thing)
+            return _swept(place, thing, Staff.read(known[thing]) if thing in known else read(place, thing))
         except Exception as error:
             on_error(thing, error)
             return None
@@ -209,8 +217,7 @@ def restamp(place: Place, thing: str, by: int) -> Staff:
     return rewrite(place, thing, decide)
 
 
-def _swept(place: Place, thing: str) -> Found:
-    staff = read(place, thing)
+def _swept(place: Place, thing: str, staff: Staff) -> Found:
     ahead = staff.asked.since - place.clock()
     if ahead > AHEAD_MS:  # or its deadline would be as far away as the clock was set back
         staff = restamp(place, thing, -ahead)

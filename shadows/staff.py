@@ -6,7 +6,7 @@ here looks at a clock, a network or another person's shadow: who stands in for w
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final, Self, TypeVar
@@ -145,7 +145,10 @@ _Member = TypeVar("_Member", bound=StrEnum)
 
 
 def _member(kind: type[_Member], value: object, otherwise: _Member) -> _Member:
-    return kind(str(value)) if value in list(kind) else otherwise
+    try:
+        return kind(value)  # type: ignore[arg-type] # whatever it is
+    except ValueError:
+        return otherwise
 
 
 def _text(value: object) -> str:
@@ -316,10 +319,22 @@ class Key:
     def in_(self, seen: tuple[str, ...], now: int) -> bool:
         """Whether this event is among those that a shadow took (``<ms>:<digest>``)."""
         return any(
-            digest == self.digest and (not self.within_ms or abs(now - int(at)) < self.within_ms)
-            for at, _, digest in (entry.partition(":") for entry in seen)
-            if at.isdecimal()
+            digest == self.digest and (not self.within_ms or abs(now - at) < self.within_ms)
+            for at, digest in _entries(seen)
         )
+
+    def and_after(self, seen: tuple[str, ...]) -> tuple[str, ...]:
+        """This event and what followed within a second, of those that a shadow took; nothing, if it did not take this."""
+        taken = [at for at, digest in _entries(seen) if digest == self.digest]
+        return tuple(
+            f"{at}:{digest}" for at, digest in _entries(seen) if taken and 0 <= at - taken[-1] <= 1000
+        )
+
+
+def _entries(seen: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    for at, _, digest in (entry.partition(":") for entry in seen):
+        if at.isdecimal():
+            yield int(at), digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -543,6 +558,11 @@ def _to_be_told_first(staff: Staff, now: int) -> bool:
     return staff.nobody_left and staff.untold and now - staff.asked.since < UNTOLD_FOR_MS
 
 
+def remembering(staff: Staff, seen: tuple[str, ...]) -> Staff:
+    """The same person, who knows these events too."""
+    return replace(staff, seen=tuple(dict.fromkeys((*staff.seen, *seen)))[-SEEN_KEPT:])
+
+
 def without_oldest(staff: Staff) -> Staff:
     """The same person, with the oldest waiting call taken out."""
     return replace(staff, waiting=staff.waiting[1:])
@@ -553,10 +573,16 @@ def repeats(staff: Staff, event: Event, now: int) -> bool:
     return event.key is not None and event.key.in_(staff.seen, now)
 
 
-def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
-    """The call that somebody else must be asked to take before this event is written; None if there is none."""
+def passes_on(staff: Staff, event: Event, thing: str, *, is_quiet: bool = False) -> Call | None:
+    """The call that somebody else must be asked to take before this event is written; None if there is none.
+
+    ``is_quiet``: they want not to be disturbed, as they have said elsewhere; if nobody else takes it they are called all
+    the same.
+    """
     if event.kind is _E.VOLUNTEER:
         return None
+    if event.call and staff.state is _I and is_quiet:
+        return replace(event.call, tried=_union(event.call.tried, (thing,)))
     if event.call and staff.state is not _I and not staff.has_call_of(event.call.booth):
         waits = staff.call_of(event.call.booth)
         call = asked_too(event.call, waits) if waits else event.call

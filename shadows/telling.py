@@ -115,6 +115,18 @@ class NotTold(Exception):  # noqa: N818 - a state of the message, not a fault of
         self.word = word
 
 
+class Unrecorded(Exception):  # noqa: N818 - a state of the message, not a fault of Slack's
+    """Slack took a message, and that cannot be written down now: a disk is full, say.
+
+    Attributes:
+        record: writes it down, or raises again; who sends before that would say the same thing twice.
+    """
+
+    def __init__(self, record: Callable[[], None]) -> None:
+        super().__init__("it is told, and cannot be reported")
+        self.record = record
+
+
 class Teller(Protocol):
     """How people are told."""
 
@@ -270,6 +282,7 @@ def deliver(
     Raises:
         NotTold: Slack did not take it. The claim is released: try again. If somebody has to mend something first
             (``fix``), the shadow says so.
+        Unrecorded: Slack took it, and it could not be reported.
         Rejected: 404, if there is no such person.
     """
     claimed = _claim(place, thing, alive_since)
@@ -278,8 +291,10 @@ def deliver(
         return Delivery.CLAIMED if left else Delivery.REPORTED
     staff, kind = claimed
     with _attempted(place, {thing: staff}, kind, note):
-        _say(place, teller, staff, _mention(place, thing, staff, kind))
-    report(place, thing, staff, told_at=place.clock())
+        mention = _mention(place, thing, staff, kind)
+        receipt = _say(teller, mention)
+    at = place.clock()
+    _write_down(lambda: _told(place, staff, mention, receipt, at))
     return Delivery.TOLD
 
 
@@ -292,6 +307,7 @@ def deliver_expired(
 
     Raises:
         NotTold: Slack did not take it. The claims are released: try again.
+        Unrecorded: Slack took it, and it could not be reported.
     """
     claims = {}
     for thing in things:
@@ -305,8 +321,8 @@ def deliver_expired(
         return Delivery.CLAIMED
     with _attempted(place, expired, MentionKind.EXPIRED, note):
         teller.tell_expired(len(expired))
-    for thing, staff in expired.items():
-        report(place, thing, staff, told_at=place.clock())
+    at = place.clock()
+    _write_down(lambda: _told_expired(place, expired, at))
     return Delivery.TOLD
 
 
@@ -329,9 +345,29 @@ def _attempted(place: Place, claimed: Mapping[str, Staff], kind: MentionKind, no
     except BaseException as error:
         noted(Delivery.FAILED, error.reason if isinstance(error, NotTold) else type(error).__name__)
         for thing, staff in claimed.items():
-            _release(place, thing, staff, error)
+            with suppress(
+                Rejected
+            ):  # what cannot be written now is over in half a minute; Slack's word says more
+                _release(place, thing, staff, error)
         raise
     noted(Delivery.TOLD)
+
+
+def _write_down(record: Callable[[], None]) -> None:
+    try:
+        record()
+    except Exception as error:
+        raise Unrecorded(record) from error
+
+
+@contextmanager
+def _unless(*codes: int) -> Iterator[None]:
+    """What is refused with such a code will never be taken: it is left out. Of who was removed, say, nothing is kept."""
+    try:
+        yield
+    except Rejected as no:
+        if no.code not in codes:
+            raise
 
 
 def _claim(place: Place, thing: str, alive_since: int) -> tuple[Staff, MentionKind] | None:
@@ -385,21 +421,30 @@ def report(place: Place, thing: str, said: Staff, told_at: int = 0, alive_since:
         take_next(place, thing)
 
 
-def _say(place: Place, teller: Teller, staff: Staff, mention: Mention) -> None:
+def _say(teller: Teller, mention: Mention) -> Receipt | None:
     if mention.kind is MentionKind.EXPIRED:
         teller.tell_expired(1)
-        return
-    receipt = teller.tell(mention)
+        return None
+    return teller.tell(mention)
+
+
+def _told(place: Place, staff: Staff, mention: Mention, receipt: Receipt | None, at: int) -> None:
+    """Write down that Slack took it: where its card is, or what anybody may answer now; and then that it is told."""
     if mention.kind is MentionKind.NOBODY:
-        heard = Heard(call=mention.call.id, at=place.clock(), everybody=not mention.colleagues)
-        try:
+        heard = Heard(call=mention.call.id, at=at, everybody=not mention.colleagues)
+        with _unless(404):
             place.things.update(mention.thing, {OPEN: heard.text})
-        except Rejected as no:
-            if no.code != 404:  # not removed meanwhile: nobody could answer, so it is told again
-                raise
     elif receipt and receipt.ts and not mention.thread and mention.kind in ANNOUNCED:
-        with suppress(Rejected):  # without its card, a repeat goes to the channel: no reason to send twice
+        with _unless(400, 404, 413):  # without its card, a repeat goes to the channel
             keep(place, mention.thing, _card(staff, receipt))
+    with _unless(404):
+        report(place, mention.thing, staff, told_at=at)
+
+
+def _told_expired(place: Place, expired: Mapping[str, Staff], at: int) -> None:
+    for thing, staff in expired.items():
+        with _unless(404):
+            report(place, thing, staff, told_at=at)
 
 
 def _card(staff: Staff, receipt: Receipt) -> Card:

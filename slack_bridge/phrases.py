@@ -28,6 +28,7 @@ class Phrases:
         on_the_way, over, forgotten: what a card says once the call was answered; by how it was over; of a call of which
             nothing else is known any more. ``note`` stands behind the first.
         has_it_now, nobody_has_it: may follow how it was over.
+        taken_over: in place of how it was over, of a call that another took while this person could have.
         waits_since, waited, took: of a card; ``date`` is Slack's own.
         dot: stands between those.
         seconds, minutes, hours: how long something took.
@@ -72,6 +73,7 @@ class Phrases:
     over: Mapping[End, str]
     forgotten: str
     has_it_now: str
+    taken_over: str
     nobody_has_it: str
     waits_since: str
     waited: str
@@ -188,6 +190,7 @@ EN: Final = Phrases(
     },
     forgotten="This call for {name} is over.",
     has_it_now=" {to} has the call now.",
+    taken_over="{to} has the call of *{booth}* now, in place of {name}.",
     nobody_has_it=" Nobody was left to ask.",
     waits_since="Since {date}",
     waited="answered after {time}",
@@ -269,6 +272,7 @@ JA: Final = Phrases(
     },
     forgotten="{name}さんへのこの呼び出しは終了しました。",
     has_it_now="いまは{to}さんが担当です。",
+    taken_over="「{booth}」の呼び出しは、{name}さんに代わって{to}さんが担当しています。",
     nobody_has_it="ほかに呼べる人がいませんでした。",
     waits_since="{date}から",
     waited="返事まで{time}",

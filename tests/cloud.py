@@ -1,6 +1,7 @@
 """The functions of a stack in this process, on moto's AWS, with a real Slack to talk to; what they call is recorded."""
 
 import base64
+import json
 import os
 import re
 from collections import defaultdict
@@ -22,6 +23,7 @@ from tests.fake_slack import BOT_TOKEN, FakeSlack
 BUTTON_TOKEN: Final = "the-button-token"
 OUTGOING_TOKEN: Final = "the-outgoing-token"
 SIGNING_SECRET: Final = "the-signing-secret"
+LINK_KEY: Final = "the-link-key"
 BEAM_KEY: Final = "the-beam-key"
 IMSI: Final = "440520000000001"
 REGION: Final = "ap-northeast-1"
@@ -67,7 +69,7 @@ class Cloud:
     """A stack whose queue is emptied by hand.
 
     Attributes:
-        calls: of each function the IAM actions that it called, each with the thing it named.
+        calls: of each function the IAM actions that it called, each with the thing or the queue that it named.
     """
 
     def __init__(self, slack: FakeSlack) -> None:
@@ -81,7 +83,7 @@ class Cloud:
         return lambdas.wired().button_services.place
 
     def run(self, function: str, event: Any, given: Any = None) -> Any:
-        """Invoke a function: ``button``, ``slack``, ``timer`` or ``sweep``."""
+        """Invoke a function of :mod:`infra.lambdas`."""
         if function not in self.calls:  # a cold start of its own, as on AWS
             lambdas._wired.cache_clear()
         self._running = function
@@ -97,6 +99,10 @@ class Cloud:
     def outbox(self) -> list[dict[str, Any]]:
         """The same of the outbox."""
         return self._taken(os.environ["STACK_OUTBOX"])
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """The same of who is to be reached by other ways."""
+        return self._taken(os.environ["STACK_ALERTS"])
 
     def _taken(self, url: str) -> list[dict[str, Any]]:
         sqs = client("sqs")
@@ -120,8 +126,10 @@ class Cloud:
             service = model.service_model
             prefix = service.signing_name.replace("iotdata", "iot")
             named = re.search(r"/things/([^/]+)", params.get("url_path", ""))
-            thing = named[1] if named else ""
-            self.calls[self._running].add((f"{prefix}:{model.name}", thing))
+            on = named[1] if named else ""
+            if prefix == "sqs":
+                on = json.loads(params["body"])["QueueUrl"].rpartition("/")[2].removesuffix(".fifo")
+            self.calls[self._running].add((f"{prefix}:{model.name}", on))
 
 
 @contextmanager
@@ -145,8 +153,11 @@ def cloud(slack: FakeSlack, **secrets: str) -> Iterator[Cloud]:
 
 
 def _environment(slack: FakeSlack) -> dict[str, str]:
-    queue = client("sqs").create_queue(QueueName="timers")["QueueUrl"]
-    outbox = client("sqs").create_queue(QueueName="outbox")["QueueUrl"]
+    queue = client("sqs").create_queue(QueueName="TimerQueue")["QueueUrl"]
+    outbox = client("sqs").create_queue(QueueName="Outbox")["QueueUrl"]
+    alerts = client("sqs").create_queue(QueueName="AlertQueue.fifo", Attributes={"FifoQueue": "true"})[
+        "QueueUrl"
+    ]
     client("dynamodb").create_table(
         TableName="unknown",
         BillingMode="PAY_PER_REQUEST",
@@ -163,6 +174,8 @@ def _environment(slack: FakeSlack) -> dict[str, str]:
         "STACK_SECRETS": "/staffcall/",
         "STACK_QUEUE": queue,
         "STACK_OUTBOX": outbox,
+        "STACK_ALERTS": alerts,
+        "STAFFCALL_PUBLIC_URL": "https://the-api.example",
         "STACK_UNKNOWN": "unknown",
     }
 
@@ -171,6 +184,7 @@ def _secrets(slack: FakeSlack) -> dict[str, str]:
     return {
         "STAFFCALL_BUTTON_TOKEN": BUTTON_TOKEN,
         "SORACOM_BEAM_KEY": BEAM_KEY,
+        "LINK_KEY": LINK_KEY,
         "SLACK_BOT_TOKEN": BOT_TOKEN,
         "SLACK_OUTGOING_TOKEN": OUTGOING_TOKEN,
         "SLACK_SIGNING_SECRET": SIGNING_SECRET,

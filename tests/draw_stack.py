@@ -30,6 +30,7 @@ LEFT_OUT: Final = frozenset(
     )
 )
 FUNCTION, ROLE, TABLE = "AWS::Serverless::Function", "AWS::IAM::Role", "AWS::DynamoDB::Table"
+QUEUE, POLICY = "AWS::SQS::Queue", "AWS::IAM::ManagedPolicy"
 # Rights that name no resource of the template lead here. LAMBDA is the frame around the functions.
 SHADOWS, THINGS, SECRETS, LAMBDA = "Device shadows", "Things", "Secrets", "Lambda"
 VERBS: Final = {
@@ -96,7 +97,8 @@ class Template:
     def policies_of(self, role: str) -> dict[str, list[Any]]:
         """The statements of a role's policies: its own by the role's name, those it shares by theirs."""
         properties = self.resources[role]["Properties"]
-        own = [each["PolicyDocument"]["Statement"] for each in properties.get("Policies", ())]
+        given = [each.get("Fn::If", [None, each])[1] for each in properties.get("Policies", ())]
+        own = [each["PolicyDocument"]["Statement"] for each in given]
         shared = self.named(properties.get("ManagedPolicyArns", []))
         found = {name: self.resources[name]["Properties"]["PolicyDocument"]["Statement"] for name in shared}
         return {**found, role: [statement for each in own for statement in each]}
@@ -154,6 +156,10 @@ def place_of(template: Template, right: Right) -> str:
         ValueError: there is no such box yet.
     """
     service, _, action = right.action.partition(":")
+    if right.where in template.source.get(
+        "Parameters", {}
+    ):  # whoever deploys names it: it is none of the stack's
+        return ""
     if right.where in template.resources:
         return "" if template.resources[right.where]["Type"] in LEFT_OUT else right.where
     if service not in ("iot", "ssm"):
@@ -348,7 +354,7 @@ def by_event(template: Template, function: str) -> Parts:
 def waiting_in(template: Template, queue: str) -> Parts:
     """A queue, who may send to it, and what becomes of a message that nobody can take."""
     yield Box(queue, "doors", ["SQS: each message", "with a delay of its own"], [queue])
-    queues = template.of_type("AWS::SQS::Queue")
+    queues = template.of_type(QUEUE)
     redrive = queues[queue].get("RedrivePolicy", {})
     for dead in template.named(redrive):
         days = queues[dead]["MessageRetentionPeriod"] // 86_400
@@ -398,27 +404,39 @@ def following(template: Template) -> Parts:
         for table in template.named(each, TABLE):
             yield Box(table, "state", [forgets(template, table)], [table])
             yield Link(rule, table)
-        for queue in template.named(each, "AWS::SQS::Queue"):
+        for queue in template.named(each, QUEUE):
             yield Link(rule, queue)
 
 
 def beside_calls(template: Template) -> Parts:
-    """The functions that are there on a condition, and the queues that rules fill for them: no call waits for these."""
-    queues = template.of_type("AWS::SQS::Queue")
+    """The functions that are there on a condition, and the queues that rules or the others fill for them: no call waits for
+    these.
+    """
+    ruled = template.named([*template.of_type("AWS::IoT::TopicRule").values()], QUEUE)
     for function, each in template.of_type(FUNCTION).items():
         if function in template.functions:
             continue
-        for event in each["Events"].values():
+        for event in each.get("Events", {}).values():
             (queue,) = template.named(event["Properties"]["Queue"])
-            redrive = queues[queue]["RedrivePolicy"]
-            (dead,) = template.named(redrive)
-            yield Box(queue, "state", ["SQS, from the rules"], [queue], kind="doors")
-            days = queues[dead]["MessageRetentionPeriod"] // 86_400
-            yield Box(dead, "state", [f"SQS: kept {days} days"], [dead], kind="doors")
-            yield Link(queue, dead, label=f"after {redrive['maxReceiveCount']} tries")
+            yield from beside_waiting_in(template, queue, "rules" if queue in ruled else "functions")
             yield Link(queue, function)
+        for box in by_http(template, function):
+            box.column, box.kind = "state", "doors"
+            yield from (box, Link(box.id, function))
         of = [function, *template.named(each["Role"], ROLE)]
         yield Box(function, "state", wrapped(each["Description"], 30), of, kind="functions")
+
+
+def beside_waiting_in(template: Template, queue: str, filled_by: str) -> Parts:
+    """A queue of theirs, and what becomes of a message that nobody can take."""
+    queues, policies = template.of_type(QUEUE), template.of_type(POLICY)
+    redrive = queues[queue]["RedrivePolicy"]
+    (dead,) = template.named(redrive)
+    of = [name for name, each in policies.items() if queue in template.named(each)]
+    yield Box(queue, "state", [f"SQS, from the {filled_by}"], [queue, *of], kind="doors")
+    days = queues[dead]["MessageRetentionPeriod"] // 86_400
+    yield Box(dead, "state", [f"SQS: kept {days} days"], [dead], kind="doors")
+    yield Link(queue, dead, label=f"after {redrive['maxReceiveCount']} tries")
 
 
 def is_table(template: Template, name: str) -> bool:
@@ -443,7 +461,8 @@ def told_lines(told: Iterable[tuple[list[str], Right]]) -> Iterator[str]:
     for (who_does, where), found in verbs.items():
         what = f"{', '.join(found)} {thing_in(where)}".strip()
         does.setdefault(what, []).append("all" if who_does == ALL else who_does.removesuffix("Function"))
-    yield from (f"{', '.join(who)}: {what}" for what, who in does.items())
+    for what, who in does.items():
+        yield from wrapped(f"{', '.join(who)}: {what}", 32)
 
 
 def kiosk(template: Template) -> Parts:
@@ -677,6 +696,9 @@ def table(template: Template) -> str:
     rows = [(", ".join(template.holders[name]), each) for name, each in template.policies.items()]
     others = [name for name in template.of_type(ROLE) if name not in template.policies]
     rows += [(name, template.policies_of(name)[name]) for name in others]
+    for each in template.of_type(POLICY).values():
+        if roles := template.named(each.get("Roles", []), ROLE):
+            rows.append((", ".join(roles), each["PolicyDocument"]["Statement"]))
     written = [row(template, who, statement) for who, statements in rows for statement in statements]
     return "\n".join(["| who | may | on |", "|---|---|---|", *filter(None, written)])
 

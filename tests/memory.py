@@ -12,6 +12,7 @@ from shadows.reset import sweep
 from shadows.shadow import JsonObject, Shadow, Thing
 from shadows.staff import CallEvent, ClickType, Key, answered, newcomer, pressed
 from shadows.telling import Delivery, Mention, NotTold, Receipt, deliver
+from shadows.whom import called_together
 
 
 class MemoryShadows:
@@ -127,8 +128,9 @@ class Shop:
         self.events += 1
         return Key(door="test", sender="demo", id=str(self.events))
 
-    def press(self, thing: str, booth: str = "main") -> None:
-        record(self.place, thing, pressed(booth, ClickType.SINGLE, self.key(), self.now))
+    def press(self, thing: str, booth: str = "main", group: str = "") -> None:
+        event = pressed(booth, ClickType.SINGLE, self.key(), self.now)
+        record(self.place, thing, called_together(group, event))
 
     def says(self, thing: str, kind: CallEvent, note: str = "") -> None:
         record(self.place, thing, answered(kind, self.key(), note))

@@ -111,6 +111,8 @@ class Ministack:
                 "TimerRole",
                 "SweepRole",
                 "WebhookRole",
+                "AlertRole",
+                "AnswerRole",
             ):
                 iam.put_role_policy(
                     RoleName=part["PhysicalResourceId"],

@@ -2,7 +2,7 @@
 
     python -c "import tests.soak_kiosk as soak; soak.main()" --cuts 100 --transitions 500 --seed 1
 
-A browser reaches the place through a relay that is ours. Each cut is one of three: the connections are reset, and nobody
+Several browsers, each with a place of its own, which it reaches through a relay that is ours. Each cut is one of three: the connections are reset, and nobody
 listens; they stay open, and nothing passes; or the browser itself says that it is offline. While it is cut off somebody is
 called, answers, or neither. Judged: how long after a cut the page still says that it is live, how long after the end of it
 until it is live again, and whether it then shows what the shadow says. Afterwards: what the page's heap grows by in a long
@@ -12,6 +12,7 @@ run of transitions, and what a wall of 200 takes.
 import argparse
 import gc
 import json
+import multiprocessing
 import random
 import selectors
 import socket
@@ -21,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -140,6 +142,11 @@ class Figures:
     back: list[float] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
 
+    def add(self, other: "Figures") -> None:
+        self.stale += other.stale
+        self.back += other.back
+        self.wrong += other.wrong
+
     def __str__(self) -> str:
         def said(name: str, all_s: Sequence[float]) -> str:
             return (
@@ -210,6 +217,16 @@ def judge(page: Page, shop: Shop, cut: tuple[str, float, float], figures: Figure
         figures.wrong.append(f"{how}: still live after {stale:.2f} s")
     if back > BACK_S:
         figures.wrong.append(f"{how}, for {ended - began:.1f} s: live again after {back:.2f} s")
+
+
+def cuts_of_all(count: int, seed: int, screens: int) -> Figures:
+    """Cut so many screens off at the same time, so often together: most of a cut is waiting."""
+    shares = [len(range(each, count, screens)) for each in range(screens)]
+    figures = Figures()
+    with ProcessPoolExecutor(screens, multiprocessing.get_context("spawn")) as pool:
+        for each in pool.map(cuts, shares, range(seed, seed + screens)):
+            figures.add(each)
+    return figures
 
 
 def cuts(count: int, seed: int) -> Figures:
@@ -374,12 +391,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--cuts", type=int, default=1000)
     options.add_argument("--transitions", type=int, default=5000)
     options.add_argument("--wall-seconds", type=int, default=20)
+    options.add_argument("--screens", type=int, default=4)
     options.add_argument("--seed", type=int, default=random.randrange(1 << 16))
     asked: Any = options.parse_args(argv)
     print(f"wall: {json.dumps(wall(asked.wall_seconds))}", flush=True)
     grown = growth(asked.transitions)
     print(f"heap: {grown:+.1%}", flush=True)
-    figures = cuts(asked.cuts, asked.seed)
+    figures = cuts_of_all(asked.cuts, asked.seed, asked.screens)
     print(f"seed {asked.seed}: {figures}")
     wrong = [*figures.wrong, *([f"the heap grew by {grown:.1%}"] if grown > GROWTH else [])]
     if wrong:

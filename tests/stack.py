@@ -18,6 +18,7 @@ from infra.aws.account import Account
 from infra.aws.deploy import Wish, deploy
 from infra.aws.tables import history
 from tests.fake_slack import FakeSlack
+from tests.fake_twilio import URL, FakeTwilio
 from tests.https import Https
 from tests.ministack import REGION, ROOT_KEY, Ministack
 from tests.receiver import SECRET, Receiver
@@ -41,12 +42,15 @@ class Stack(Venue):
     Attributes:
         outputs: what deploying it said.
         others: another program, which is told of each transition.
+        twilio: has an SMS sent to who has a number and does not answer.
     """
 
     target = "aws"
 
-    def __init__(self, ministack: Ministack, https: Https, slack: FakeSlack, others: Receiver) -> None:
-        self.ministack, self.slack, self.others = ministack, slack, others
+    def __init__(
+        self, ministack: Ministack, https: Https, slack: FakeSlack, others: Receiver, twilio: FakeTwilio
+    ) -> None:
+        self.ministack, self.slack, self.others, self.twilio = ministack, slack, others, twilio
         self.chromium = https.chromium
         wish = Wish(
             stack=NAME,
@@ -54,6 +58,8 @@ class Stack(Venue):
                 "CallingSeconds": f"{TIMES['calling_s']:.0f}",
                 "RunningSeconds": f"{TIMES['running_s']:.0f}",
                 "QuietSeconds": f"{TIMES['quiet_s']:.0f}",
+                "AlertSeconds": "1",
+                "TwilioApiUrl": twilio.url,
                 "Lang": "en",
             },
             secrets={
@@ -62,6 +68,7 @@ class Stack(Venue):
                 "SLACK_SIGNING_SECRET": SIGNING_SECRET,
                 "SORACOM_BEAM_KEY": BEAM_KEY,
                 "STAFFCALL_BUTTON_TOKEN": BUTTON_TOKEN,
+                "STAFFCALL_ALERTS": URL,
                 "STAFFCALL_WEBHOOK_URL": others.url(),
                 "STAFFCALL_WEBHOOK_SECRET": SECRET,
             },
@@ -115,10 +122,11 @@ def deployed(folder: Path, slack: FakeSlack) -> Iterator[Stack]:
     """A stack of its own, on a MiniStack of its own; ``folder`` is for what that writes."""
     with (
         Receiver() as others,
+        FakeTwilio() as twilio,
         Ministack(folder) as ministack,
         Https(folder, ministack.port) as https,
     ):
-        yield Stack(ministack, https, slack, others)
+        yield Stack(ministack, https, slack, others, twilio)
 
 
 def presigned(host: str, key: Mapping[str, str]) -> str:

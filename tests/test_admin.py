@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from infra import figures, rosters
 from infra.cli import main
-from infra.local import check
+from infra.local import check, limits
 from shadows import duty, orders, registry, screens, sheet
 from shadows.calls import Place
 from shadows.errors import Rejected
@@ -66,6 +66,7 @@ ACTIONS = [
         "button add door --staff hana",
         registry.add_button,
     ),
+    Action("PUT", "buttons/demo/booth", {"booth": "far"}, "button move demo far", registry.move_button),
     Action("DELETE", "buttons/demo", None, "button remove demo", registry.remove_button),
     Action("POST", "booths", {"id": "east", "title": "E"}, "booth add east --title E", registry.add_booth),
     Action("PUT", "staff/hana", {"role": "Desk"}, "staff edit hana --role Desk", registry.edit_staff),
@@ -102,22 +103,26 @@ READS = (
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Iterator[Shop]:
-    with FakeSlack() as slack, Shop(tmp_path / "data", slack) as shop:
-        yield shop.furnish()
+    yield from _furnished(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def guessed_at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    """One for all who have no right token: the same wrong ones again lock nobody out."""
-    with FakeSlack() as slack, Shop(tmp_path_factory.mktemp("guessed") / "data", slack) as shop:
+    """One for all who have no right token, and are told so however many of them there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "WRONG_A_MINUTE", 1000)
+        yield from _furnished(tmp_path_factory.mktemp("guessed"))
+
+
+def _furnished(folder: Path) -> Iterator[Shop]:
+    with FakeSlack() as slack, Shop(folder / "data", slack) as shop:
         yield shop.furnish()
 
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """One for all who change nothing."""
-    with FakeSlack() as slack, Shop(tmp_path_factory.mktemp("admin") / "data", slack) as shop:
-        yield shop.furnish()
+    yield from _furnished(tmp_path_factory.mktemp("admin"))
 
 
 def sent(shop: Shop, method: str, path: str, body: Any = None, **headers: str) -> Answer:
@@ -180,6 +185,7 @@ def test_another_sites_page_changes_nothing(quiet: Shop, action: Action) -> None
 def test_who_is_logged_in_may_do_all_of_it(shop: Shop) -> None:
     registry.add_staff(shop.place, NewStaff(id="gone", name="Gone"))
     registry.remove_staff(shop.place, "gone")
+    registry.add_booth(shop.place, registry.NewBooth(id="far"))
     shop.place.things.create(Thing(name="kiosk-0a1b2c3d", type="kiosk", attributes={"booth": "main"}))
     headers = {"Cookie": login(shop).cookie, "Origin": f"http://{shop.at.http}"}
     for action in ACTIONS:
@@ -281,7 +287,17 @@ WRONG: list[tuple[str, str, Any, int, str]] = [
     ),
     ("POST", "buttons", {"id": "b1", "staff": "hana", "heartbeat_s": 1}, 400, "heartbeat: expected a minute"),
     ("POST", "buttons", {"id": "demo", "staff": "sora"}, 409, "id: there is a button demo already"),
+    (
+        "POST",
+        "buttons",
+        {"id": "b3", "staff": "hana", "double": "lambda:other"},
+        403,
+        "double: expected something that STAFFCALL_ACTIONS names, got lambda:other",
+    ),
     ("DELETE", "buttons/none", None, 404, "id: there is no button none"),
+    ("PUT", "buttons/none/booth", {"booth": "main"}, 404, "id: there is no button none"),
+    ("PUT", "buttons/demo/booth", {"booth": "nowhere"}, 404, "booth: there is no booth nowhere"),
+    ("PUT", "buttons/demo/booth", {"booth": 7}, 400, "booth: expected text"),
     ("POST", "booths", {"id": "e", "title": "x" * 81}, 400, "title: expected"),
     ("PUT", "booths/main/order", {"staff": "hana"}, 400, "staff: expected a list of ids"),
     ("PUT", "booths/main/order", {"staff": ["riku"]}, 409, "staff: riku is not on the list"),

@@ -21,8 +21,8 @@ from infra.alerts import doors, links
 from infra.alerts.links import ANSWER, Link
 from infra.alerts.templates import templates
 from infra.alerts.twilio import is_signed, signature
-from infra.local.alerts import check_alerts
 from infra.settings import Settings, SettingsError
+from infra.ways import check_alerts
 from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.registry import NewButton, NewStaff, add_button, add_staff
@@ -496,7 +496,7 @@ def test_a_link_ends_and_one_of_a_place_without_a_key_never_began(
     now = shop.place.clock()
     key = json.loads((shop.data / "tokens.json").read_text())["link"]
     services = doors.Services(
-        place=shop.place, key=key, lang="en", public_url="", twilio_tokens={}, note=notes.append
+        place=shop.place, key=key, lang="en", public_url="", twilio_tokens=dict, note=notes.append
     )
     late = replace(services, wall=lambda: now + hour_ms + 5_000)
     assert doors.open_door("POST", token, {}, b"", late).status == 410

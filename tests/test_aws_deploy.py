@@ -44,6 +44,8 @@ Parameters:
   RunningSeconds: {Type: Number, Default: 300}
   Lang: {Type: String, Default: ja, AllowedValues: [ja, en]}
   AlarmEmail: {Type: String, Default: ""}
+  SendAlerts: {Type: String, Default: "no"}
+  AlertCodeKey: {Type: String, Default: none}
 Resources:
   StaffType: {Type: "AWS::IoT::ThingType", Properties: {ThingTypeName: staff}}
   BoothType: {Type: "AWS::IoT::ThingType", Properties: {ThingTypeName: booth}}
@@ -279,6 +281,46 @@ def test_secrets_go_into_the_parameter_store_and_nowhere_else(
     assert SECRET not in seen
     assert made not in seen
     assert "Nobody is mentioned yet" not in second
+
+
+def test_other_ways_and_other_programs_are_stored_as_they_were_set(
+    cli: Cli, small: Path, ministack: Ministack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {
+        "STAFFCALL_ALERTS": "ntfy://localhost/{id} json://localhost/{mail}",
+        "STAFFCALL_WEBHOOK_URL": "https://one.example/in https://two.example/in",
+        "STAFFCALL_WEBHOOK_SECRET": "whsec_" + "A" * 32,
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(package, "ALERTING", ("six",))
+    said = [right(cli("aws", "deploy")), right(cli("aws", "deploy"))]
+    stored = {
+        each["Name"].rpartition("/")[2]: each
+        for each in ministack.client("ssm").get_parameters_by_path(Path="/shop/", WithDecryption=True)[
+            "Parameters"
+        ]
+    }
+    assert given.items() <= {name: each["Value"] for name, each in stored.items()}.items()
+    assert (len(stored["LINK_KEY"]["Value"]) >= 32, stored["LINK_KEY"]["Version"]) == (
+        True,
+        1,
+    )
+    assert not [each for each in stored.values() if each["Value"] in "".join(said)]
+    found = parameters(ministack)
+    assert found["SendAlerts"] == "yes"
+    assert {found["CodeKey"], found["AlertCodeKey"]} <= keys(ministack, CODE)
+    assert found["CodeKey"] != found["AlertCodeKey"]
+
+
+def test_a_way_that_is_none_is_refused_before_anything_is_changed(
+    cli: Cli, small: Path, ministack: Ministack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAFFCALL_ALERTS", "nonsense://canary")
+    said = cli("aws", "deploy")
+    assert (said.status, "STAFFCALL_ALERTS: expected URLs of apprise" in said.err) == (1, True)
+    assert "canary" not in said.err
+    assert parameter_store(ministack) == []
 
 
 def test_a_secret_that_changes_is_stored_anew(

@@ -15,16 +15,18 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import paho.mqtt.client as paho
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.alerts.twilio import signature
 from infra.aws import package
 from shadows.registry import answer
 from shadows.staff import CallEvent
 from tests.fake_slack import FakeSlack
+from tests.fake_twilio import TOKEN
 from tests.ministack import REGION
 from tests.receiver import Got, answers
 from tests.shop import until
@@ -133,6 +135,24 @@ def test_another_program_is_told_of_each_transition_once_and_again_if_it_was_dow
     assert first.is_right
     assert again.is_right
     assert first.body == again.body
+
+
+def test_who_does_not_answer_gets_an_sms_and_answers_by_its_link(stack: Stack, booth: Booth) -> None:
+    stack.place.things.update(booth.hana.thing, {"phone": "819077770001"})
+    booth.press()
+    assert len(booth.hana.mentions) == 1
+    (sms,) = booth.until(lambda: list(stack.twilio.got), "the SMS")
+    assert "花 Hana, somebody is waiting" in sms.form["Body"]
+    link, callback = urlsplit(sms.link).path, sms.form["StatusCallback"]
+    assert "On my way</button>" in stack.ask(link, Accept_Language="en")[1]
+    assert booth.hana.state == "calling"
+    assert "is on the way" in stack.ask(link, b"", Accept_Language="en")[1]
+    assert booth.hana.state == "running"
+    form = {"MessageStatus": "delivered"}
+    signed = {"X_Twilio_Signature": signature(TOKEN, callback, form.items())}
+    assert stack.ask(urlsplit(callback).path, urlencode(form).encode(), **signed)[0] == 204
+    assert stack.ask(urlsplit(callback).path, urlencode(form).encode())[0] == 401
+    stack.place.things.update(booth.hana.thing, {"phone": ""})
 
 
 def test_the_page_comes_by_the_distribution_alone_with_strict_headers(stack: Stack) -> None:

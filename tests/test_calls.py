@@ -12,6 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from shadows.calls import read, record
 from shadows.errors import Rejected
 from shadows.reset import Alarm, ring, sweep
+from shadows.shadow import Shadow
 from shadows.staff import BUSY, CallEvent, ClickType, End, Event, Key, StaffState, answered, pressed
 from shadows.telling import untold
 from tests.memory import MemoryShadows, Shop
@@ -295,6 +296,34 @@ def test_nobody_is_reminded(shop: Shop, remind_s: float, booth_s: float, answer:
         shop.now += 20_000
         shop.sweep()
         assert not read(shop.place, hana).call.reminded
+
+
+def test_a_sweep_reads_nobody_again_whom_it_was_given_and_decides_by_what_they_have_then(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, shop_get = list[str](), shop.shadows.get
+
+    def get(thing: str) -> Shadow:
+        asked.append(thing)
+        return shop_get(thing)
+
+    monkeypatch.setattr(shop.shadows, "get", get)
+    hana, sora, riku = shop.staff("hana"), shop.staff("sora"), shop.staff("riku")
+    for each in (hana, sora):
+        shop.press(each)
+    given = {each: shop_get(each) for each in people(shop)}
+    shop.says(sora, CallEvent.OK)  # behind the back of who sweeps
+    shop.now += 181_000
+    del given[riku]
+    asked.clear()
+    found = list(sweep(shop.place, people(shop), on_error=lambda *_: None, known=given))
+    assert {each.thing for each in found} == {hana, sora, riku}
+    assert asked.count(riku) == 1, "who was not given is read"
+    assert states(shop, hana, sora, riku) == ["idle", "running", "idle"]
+    given = {each: shop_get(each) for each in people(shop)}
+    asked.clear()
+    list(sweep(shop.place, people(shop), on_error=lambda *_: None, known=given))
+    assert not {*asked} & {hana, sora, riku}, "who was given is not read again"
 
 
 def test_a_call_that_is_over_when_it_is_looked_at_reminds_nobody_any_more(shop: Shop) -> None:

@@ -89,6 +89,14 @@ def test_who_is_on_the_way_is_shown_with_their_note_and_how_long_the_visitor_wai
             over(End.MISSED, to="<Sora>"),
             "花 Hana did not answer the call of *A &amp; B hall*. &lt;Sora&gt; has the call now.",
         ),
+        (
+            over(End.UNAVAILABLE, to="<Sora>"),
+            "&lt;Sora&gt; has the call of *A &amp; B hall* now, in place of 花 Hana.",
+        ),
+        (
+            over(End.UNAVAILABLE),
+            "花 Hana could not take the call of *A &amp; B hall*. Nobody was left to ask.",
+        ),
         (over(End.REFUSED), "花 Hana cannot come to *A &amp; B hall*. Nobody was left to ask."),
         (over(End.OPEN), "This call for 花 Hana is over."),
         (replace(over(End.DONE), booth=""), "花 Hana has been at *the booth*."),

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -149,6 +150,7 @@ def test_staff_go_away_and_come_back(cli: Cli) -> None:
         (["button", "add", "b 1", "--staff", "hana"], ["id: expected"]),
         (["button", "add", "b1", "--staff", "nobody"], ["there is no staff nobody"]),
         (["button", "remove", "nothing"], ["there is no button nothing"]),
+        (["button", "move", "nothing", "main"], ["there is no button nothing"]),
         (["booth", "add", "Main"], ["id: expected"]),
         (["booth", "show", "nowhere"], ["there is no booth nowhere"]),
         (["press", "nothing"], ["button: nothing is unknown"]),
@@ -295,6 +297,48 @@ def test_a_press_from_the_command_line_is_a_press_like_any_other(cli: Cli) -> No
     assert (report.status, "花 Hana (hana)" in report.out, "all calls" in report.out) == (0, True, True)
 
 
+def test_every_way_to_share_people_among_buttons_is_listed(cli: Cli, folder: Path) -> None:
+    for id in ("aki", "bon", "chie"):
+        cli("staff", "add", id, "--name", id.title(), "--booth", "hall")
+    cli("button", "add", "h1", "--staff", "aki", "--long", 'lambda:backup {"region": "x"}', "--booth", "hall")
+    cli("button", "add", "h2", "--staff", "aki", "--double", "turn:bon,aki", "--booth", "hall")
+    cli("button", "add", "h3", "--staff", "@duty", "--double", "all:bon,chie", "--booth", "hall")
+    now = datetime.now(UTC)
+    start, end = (f"{now + timedelta(hours=by):%Y-%m-%dT%H:%MZ}" for by in (-1, 1))
+    file = folder / "now.csv"
+    file.write_text(f"booth,from,to,staff\nhall,{start},{end},chie\n", "utf-8")
+    assert cli("roster", "import", str(file)).status == 0
+    listed = cli("button", "list")
+    assert cells(listed, "h1") == ["h1", "aki", 'lambda:backup {"region": "x"}', "hall", "aki: h2"]
+    assert cells(listed, "h2") == ["h2", "aki", "turn:bon,aki", "hall", "aki: h1; bon: h3"]
+    assert cells(listed, "h3") == ["h3", "@duty (chie)", "all:bon,chie", "hall", "bon: h2"]
+    rows = {each["id"]: each for each in json.loads(cli("button", "list", "--json").out)}
+    assert rows["h3"]["clicks"] == {"SINGLE": "@duty", "DOUBLE": "all:bon,chie"}
+    assert (rows["h3"]["onDuty"], rows["h1"]["onDuty"]) == (["chie"], None)
+    assert (rows["h2"]["shared"], rows["h2"]["booth"]) == ({"aki": ["h1"], "bon": ["h3"]}, "hall")
+    file.write_text("booth,from,to,staff\n", "utf-8")
+    cli("roster", "import", str(file))
+    assert cells(cli("button", "list"), "h3")[1] == "@duty (nobody; else aki, bon, chie)"
+
+
+def test_a_button_that_moves_calls_to_its_new_booth_and_a_call_that_stands_goes_on(cli: Cli) -> None:
+    cli("staff", "add", "moe", "--name", "Moe", "--booth", "fore")
+    cli("booth", "add", "aft")
+    cli("button", "add", "roams", "--staff", "moe", "--booth", "fore")
+    cli("press", "roams")
+    pressed = cells(cli("button", "list"), "roams")[3:]
+    assert cli("button", "move", "roams", "aft").out == "button roams: moved from booth fore to aft\n"
+    assert cli("button", "move", "roams", "aft").out == "button roams: at booth aft already\n"
+    assert cells(cli("button", "list"), "roams") == ["roams", "moe", "aft", *pressed]
+    assert cells(cli("staff", "show", "moe"), "state") == ["state", "calling"]
+    cli("press", "roams")  # it waits until the other one is done
+    on_record = json.loads(cli("history", "--staff", "moe", "--json").out)
+    calls = [each for each in on_record if each["type"] == "transition" and each["call"]]
+    assert [(each["booth"], each["why"], each["count"]) for each in calls] == [("fore", "press", 1)]
+    (waiting,) = here.Here().place.shadows.get("staff-moe").reported["waiting"]
+    assert (waiting["booth"], waiting["count"], waiting["id"] == calls[0]["call"]) == ("aft", 1, False)
+
+
 def test_removing_staff_warns_of_the_buttons_that_call_nobody_now(cli: Cli) -> None:
     cli("staff", "add", "ren", "--name", "Ren")
     cli("button", "add", "b2", "--staff", "ren")
@@ -433,6 +477,10 @@ def test_a_bad_setting_is_one_line(cli: Cli, monkeypatch: pytest.MonkeyPatch) ->
     assert "STAFFCALL_LANG" in message
     assert "STAFFCALL_HTTP_PORT" in message
     assert "STAFFCALL_LANG" in failed(cli("run"))
+    monkeypatch.setenv("STAFFCALL_CALING_SECONDS", "5")
+    said = cli("run")
+    meant = "STAFFCALL_CALING_SECONDS is no setting, and nothing reads it: did you mean STAFFCALL_CALLING_SECONDS?"
+    assert said.err.splitlines()[0] == meant
     assert cli("staff", "--help").status == 0
 
 
@@ -592,7 +640,8 @@ def test_a_roster_is_imported_shown_and_exported_and_a_bad_one_changes_nothing(
     for id in ("dai", "emi"):
         cli("staff", "add", id, "--name", id.title(), "--booth", "west")
     assert cli("button", "add", "w1", "--staff", "@duty", "--booth", "west").out == "button w1: added\n"
-    assert cells(cli("button", "list"), "w1")[:3] == ["w1", "@duty", "west"]
+    id, calls, booth = cells(cli("button", "list"), "w1")[:3]
+    assert (id, calls.startswith("@duty (nobody; else "), booth) == ("w1", True, "west")
     file = folder / "roster.csv"
     head, past = "staff,booth,from,to\n", "dai,west,2026-01-01T09:00,17:00\n"
     file.write_text(f"{head}{past}emi,west,2026-01-01T17:00Z,2026-02-01T01:00Z\n", "utf-8")

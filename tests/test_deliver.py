@@ -1,6 +1,7 @@
 """The outbox: what is said, once, the newest first, and what is only reported."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 
 from infra.local import deliverer
 from infra.local.deliverer import Deliverer
-from shadows.calls import read, record
+from shadows.calls import OPEN, read, record
 from shadows.cards import cards_of
 from shadows.errors import Rejected
 from shadows.staff import CallEvent, End, StaffState, answered
@@ -461,9 +462,76 @@ def test_once_it_is_mended_what_slack_refused_is_told_without_a_restart(
         made.wake(hana)
         until(lambda: tries.of, "the first try")
         shop.slack_fails = None
-        until(lambda: shop.kinds() == ["press"], "the second")
+        until(lambda: shop.kinds() == ["press"], "the second", 20)
         until(lambda: not shop.has_delta(hana), "the report")
     assert shop.kinds() == ["press"], "and only once"
+
+
+@pytest.fixture
+def full(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """While it is set, the disk takes nothing."""
+    full = threading.Event()
+
+    def refusing(write: Callable[..., object]) -> Callable[..., object]:
+        def written(*given: object, **named: object) -> object:
+            if full.is_set():
+                raise Rejected(500, "Internal service failure: database or disk is full")
+            return write(*given, **named)
+
+        return written
+
+    for kept in (shop.shadows, shop.things):
+        monkeypatch.setattr(kept, "update", refusing(kept.update))
+    for taken in ("tell", "tell_expired"):
+        monkeypatch.setattr(shop, taken, full_after(getattr(shop, taken), full))
+    monkeypatch.setattr(deliverer, "GATHER_S", 0.0)
+    return full
+
+
+def full_after(tell: Callable[..., object], full: threading.Event) -> Callable[..., object]:
+    def told(*given: object) -> object:
+        try:
+            return tell(*given)
+        finally:
+            full.set()
+
+    return told
+
+
+@pytest.mark.parametrize("kind", ["press", "nobody", "expired 1"])
+def test_what_slack_took_is_not_said_again_because_the_disk_took_no_report(
+    shop: Shop, full: threading.Event, kind: str
+) -> None:
+    hana = shop.staff("hana")
+    if kind == "nobody":
+        shop.says(hana, CallEvent.AWAY)
+        shop.deliver(hana)
+    expired(shop, hana) if kind.startswith("expired") else shop.press(hana)
+    with delivering(shop) as made:
+        made.wake(hana)
+        until(lambda: hana in made._unrecorded, "a report that is refused")
+        shop.now += 40_000  # its claim counts no more
+        full.clear()
+        until(lambda: not shop.has_delta(hana), "the report")
+        until(lambda: not made._unrecorded, "that it knows so")
+    assert shop.kinds() == [kind]
+    kept = shop.things.get(hana).attributes
+    assert (len(cards_of(kept)), OPEN in kept) == (kind == "press", kind == "nobody")
+
+
+def test_what_slack_did_not_take_is_tried_again_though_its_claim_could_not_be_given_back(
+    shop: Shop, full: threading.Event
+) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    shop.slack_fails = NotTold("Slack answered 500")
+    with delivering(shop) as made:
+        made.wake(hana)
+        until(lambda: made._troubles, "the first try")
+        assert read(shop.place, hana).telling
+        shop.slack_fails = None
+        full.clear()
+        until(lambda: shop.kinds() == ["press"], "the second", 20)
 
 
 def test_what_may_pass_is_tried_again_soon(shop: Shop, tries: Tries) -> None:

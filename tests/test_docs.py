@@ -47,3 +47,25 @@ def test_every_setting_is_on_its_page() -> None:
     assert named
     page = (ROOT / "docs/settings.md").read_text("utf-8")
     assert {name for name in named if f"`{name}`" not in page} == set()
+
+
+def test_all_that_the_page_of_where_it_comes_from_names_is_there() -> None:
+    """Each file, and each test in it: of ours a function, of the pages' what ``it`` says."""
+    named = re.findall(
+        r"`([a-z_]+/[^`\s]*?\.\w+)(?:::([^`]+))?`", (ROOT / "docs/lineage.md").read_text("utf-8")
+    )
+    assert len([test for _, test in named if test]) > 40
+    for file, test in named:
+        assert (ROOT / file).is_file(), file
+        said = f"\ndef {test}(" if file.endswith(".py") else f'it("{test}"'
+        assert not test or said in (ROOT / file).read_text("utf-8"), f"{file}: {test}"
+
+
+def test_every_row_of_that_page_names_a_file_and_a_test() -> None:
+    rows = re.findall(
+        r"(?m)^\| (?!idea|---)(.+) \| (.+) \| (.+) \|$", (ROOT / "docs/lineage.md").read_text("utf-8")
+    )
+    assert len(rows) > 25
+    assert [
+        idea for idea, where, test in rows if "`" not in where or not re.search(r"::|make bench", test)
+    ] == []

@@ -20,6 +20,7 @@ from infra.commands import here
 from infra.local import check as local_check
 from infra.local import watch
 from infra.settings import Settings
+from infra.slack import teller_of
 from shadows.finding import Finding, Verdict
 from shadows.registry import Button, NewBooth, NewButton, NewStaff, add_booth, add_button, add_staff
 from shadows.staff import ClickType
@@ -281,6 +282,22 @@ def test_settings_that_do_not_fit_together_are_named(settings: Settings, details
     found = faults(list(checks.of_settings(settings)))
     assert [detail in each.detail for each, detail in zip(found, details, strict=True)] == [True] * len(found)
     assert all(each.fix for each in found)
+
+
+@pytest.mark.parametrize(
+    ("settings", "lack"),
+    [
+        (Settings(), "No Slack is set"),
+        (replace(WELL, slack_channel=""), "SLACK_BOT_TOKEN is set without SLACK_CHANNEL"),
+        (replace(WELL, slack_bot_token=""), "A Slack app is set without SLACK_BOT_TOKEN"),
+    ],
+    ids=["nothing", "no channel", "no bot"],
+)
+def test_half_a_slack_is_said_at_the_start(
+    settings: Settings, lack: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert teller_of(settings, None) is None
+    assert caplog.messages == [f"{lack}: nobody will be mentioned. README.md says how to connect Slack."]
 
 
 def test_a_token_that_can_be_guessed_is_wrong_where_the_network_may_try() -> None:

@@ -111,12 +111,12 @@ def recomputed_of(db: sqlite3.Connection, thing: str) -> dict[str, Any]:
     ):
         own = asked(
             db,
-            'SELECT state, since, "end" FROM history WHERE call = ? AND thing = ? ORDER BY n',
+            'SELECT state, since, "end", why FROM history WHERE call = ? AND thing = ? ORDER BY n',
             *(call, thing),
         )
-        began = next((since for state, since, _ in own if state == "calling"), None)
-        ok = min((since for state, since, end in own if state == "running" or end == "done"), default=None)
-        done = min((since for _, since, end in own if end == "done"), default=None)
+        began = next((since for state, since, *_ in own if state == "calling"), None)
+        ok = min((since for state, since, end, _ in own if state == "running" or end == "done"), default=None)
+        done = min((since for _, since, end, _ in own if end == "done"), default=None)
         told = first(
             db,
             "SELECT MIN(at) FROM deliveries WHERE call = ? AND thing = ? AND outcome = 'told' AND state = 'calling'",
@@ -124,7 +124,10 @@ def recomputed_of(db: sqlite3.Connection, thing: str) -> dict[str, Any]:
         )
         counted["calls"] += 1
         counted["answered"] += ok is not None
-        counted["missed"] += ok is None and own[-1][2] in ("missed", "unavailable", "expired")
+        relieved = ("idle", "handover") in [(state, why) for state, _, _, why in own]
+        counted["missed"] += (
+            ok is None and not relieved and own[-1][2] in ("missed", "unavailable", "expired")
+        )
         took(times, began, told, ok, done)
     return {**counted, "times": {leg: sorted(each) for leg, each in times.items()}}
 
@@ -160,9 +163,13 @@ VOLUNTEERED = [
 ]
 
 
+RELIEVED = [("all", "hana", 1), ("go", "sora", 2), ("away", "hana", 400)]
+
+
 @settings(deadline=None, max_examples=40)
 @example(HANDED_ON)
 @example(VOLUNTEERED)
+@example(RELIEVED)
 @example([("press", "hana", 1), ("done", "hana", 9), ("away", "hana", 400)])
 @given(EVENTS)
 def test_the_figures_are_those_of_the_raw_rows(events: list[tuple[str, str, int]]) -> None:
@@ -187,6 +194,15 @@ def test_who_goes_by_their_own_will_is_who_answered() -> None:
         [call] = calls(rows(db, Wanted()), deliveries(db, Wanted()))
     assert (call.left, call.missed, call.outcome, call.response_s) == (True, False, "", 15.004)
     assert call.answered_by is call.asked["staff-sora"]
+
+
+def test_what_somebody_else_took_first_nobody_missed() -> None:
+    with closing(lived(RELIEVED)) as db:
+        told = calls(rows(db, Wanted()), deliveries(db, Wanted()))
+    assert [(each.of, each.answered, each.missed) for each in by_person(told)] == [
+        ("Hana (hana)", 0, 0),
+        ("Sora (sora)", 1, 0),
+    ]
 
 
 def test_a_call_that_waits_for_somebody_counts_from_its_press(tmp_path: Path) -> None:

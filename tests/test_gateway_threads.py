@@ -1,7 +1,7 @@
 """The gateway and other threads: what they publish, what a hook waits for there, and that no answer dawdles."""
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 
 import mqtt_wire as wire
@@ -40,6 +40,39 @@ def test_what_was_published_before_the_work_was_done_comes_before_its_puback(run
                 work.set_result(None)
             begun.clear()
             assert [client.read().first for _ in range(4)] == [0x30, 0x40, 0x30, 0x40]
+
+
+def test_what_work_that_was_begun_here_publishes_comes_before_its_puback(running: Running) -> None:
+    begun: list[Callable[[object], None]] = []
+
+    def take(_message: Message, _client: Client) -> Elsewhere:
+        return running.gateway.begun(begun.append)
+
+    running.gateway.hook("ask", take)
+    with running.device("c", "answer") as client:
+        for number in range(20):
+            client.send(wire.publish("ask", b"", 2 * number + 1), wire.publish("ask", b"", 2 * number + 2))
+            assert wire.eventually(lambda: len(begun) == 2, 20)
+            for done in begun:
+                running.gateway.publish_soon([Message("answer", b"%d" % number)])
+                done(None)
+            begun.clear()
+            assert [client.read().first for _ in range(4)] == [0x30, 0x40, 0x30, 0x40]
+
+
+def test_work_that_is_done_at_once_or_given_up_is_told_like_any_other(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    running.gateway.hook("at/once", lambda _message, _client: running.gateway.begun(lambda done: done(None)))
+    begun = hooked(running, "given/up")
+    with running.device("c") as client:
+        client.send(wire.publish("at/once", b"", 1))
+        assert client.read().first == 0x40
+        client.send(wire.publish("given/up", b"", 2))
+        assert wire.eventually(lambda: bool(begun), 20)
+        assert begun[0].cancel()
+        assert client.last_words() == b"", "without its PUBACK it comes again"
+    assert "A hook failed on a message to given/up" in caplog.text
 
 
 def test_work_that_fails_costs_the_connection_so_that_the_message_comes_again(

@@ -327,7 +327,10 @@ def test_whatever_happens_at_most_one_goes_and_no_call_is_lost(
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("some:hana,sora", "staff: expected all:, turn:, free: before a group, got 'some'"),
+        (
+            "some:hana,sora",
+            "staff: expected all:, turn:, free: before a group, or lambda:, webhook:, topic: before what is started, got 'some'",
+        ),
         ("all:hana", "staff: expected 2 to 8 different ids after all:, got 'hana'"),
         ("all:hana,hana", "staff: expected 2 to 8 different ids after all:, got 'hana,hana'"),
         (

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 from urllib.parse import urlencode
 
 import pytest
@@ -20,6 +21,8 @@ import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import lambdas
+from infra.alerts.flask_doors import blueprint as answer_blueprint
+from infra.alerts.twilio import signature
 from infra.aws.place import client
 from infra.aws.tables import UnknownButtons
 from shadows.calls import read
@@ -40,10 +43,13 @@ from tests.cloud import (
     gateway,
 )
 from tests.fake_slack import FakeSlack, signed
+from tests.fake_twilio import TOKEN as TWILIO_TOKEN
+from tests.fake_twilio import URL, FakeTwilio, Sms
 
 PAYLOADS = Path(__file__).parent / "payloads"
 TOKEN = {"Authorization": f"Bearer {BUTTON_TOKEN}"}
 JSON = {"Content-Type": "application/json"}
+CONTENT = {"Content_Type": "application/x-www-form-urlencoded"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -274,6 +280,106 @@ def test_the_sweep_tells_what_slack_did_not_take(here: Cloud) -> None:
     assert here.slack.texts == []
     here.run("sweep", {"source": "aws.events"})
     assert len(here.slack.texts) == 1
+
+
+# --- who does not see Slack
+
+
+@pytest.fixture
+def twilio() -> Iterator[FakeTwilio]:
+    with FakeTwilio() as twilio:
+        yield twilio
+
+
+@pytest.fixture
+def alerting(slack: FakeSlack, twilio: FakeTwilio) -> Iterator[Cloud]:
+    soon = {"STAFFCALL_ALERT_SECONDS": "0.1", "STAFFCALL_CALLING_SECONDS": "60"}
+    with (
+        cloud(slack, STAFFCALL_ALERTS=URL) as here,
+        patch.dict(os.environ, {"TWILIO_API_URL": twilio.url, **soon}),
+    ):
+        here.place.things.update("staff-hana", {"phone": "819077770001"})
+        lambdas._wired.cache_clear()
+        yield here
+
+
+def alerted(here: Cloud, twilio: FakeTwilio) -> Sms:
+    """Hana is called, and gets an SMS."""
+    here.run("button", press())
+    assert ["<@U0HANA>" in text for text in here.slack.texts] == [True]
+    end = time.monotonic() + 8
+    while not (asked := here.alerts()):
+        assert time.monotonic() < end
+        here.run("timer", {"Records": here.queued()})
+        time.sleep(0.05)
+    assert here.run("alert", {"Records": asked}) == {"batchItemFailures": []}
+    (sms,) = twilio.got
+    return sms
+
+
+def to_answer(method: str, url: str, body: bytes = b"", **headers: str) -> dict[str, Any]:
+    return gateway(method, url.removeprefix("https://the-api.example"), body, None, **headers)
+
+
+def test_an_sms_is_sent_and_its_link_answers_once(alerting: Cloud, twilio: FakeTwilio) -> None:
+    link = alerted(alerting, twilio).link
+    looked = alerting.run("answer", to_answer("GET", link))
+    assert (looked["statusCode"], "On my way" in looked["body"]) == (200, True)
+    assert state(alerting, "hana") is StaffState.CALLING
+    answered = alerting.run("answer", to_answer("POST", link))
+    assert "is on the way" in answered["body"]
+    assert state(alerting, "hana") is StaffState.RUNNING
+    assert not read(alerting.place, "staff-hana").untold
+    alerting.run("slack", gateway("POST", "/slack/outgoing", says("done")))
+    assert "over" in alerting.run("answer", to_answer("POST", link))["body"]
+    assert state(alerting, "hana") is StaffState.IDLE
+
+
+def test_what_twilio_says_later_is_taken_if_it_has_signed_it(
+    alerting: Cloud, twilio: FakeTwilio, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = alerted(alerting, twilio).form["StatusCallback"]
+    form = {"MessageStatus": "delivered", "To": "+819077770001"}
+    body, right = urlencode(form).encode(), signature(TWILIO_TOKEN, url, form.items())
+    refused = alerting.run("answer", to_answer("POST", url, body, X_Twilio_Signature="no", **CONTENT))
+    assert refused["statusCode"] == 401
+    taken = alerting.run("answer", to_answer("POST", url, body, X_Twilio_Signature=right, **CONTENT))
+    assert taken["statusCode"] == 204
+    said = [each.getMessage() for each in caplog.records if each.name == "infra.aws.alerting"]
+    assert [line.rpartition(": ")[2] for line in said] == ["accepted", "delivered"]
+    assert "8190" not in caplog.text
+
+
+def test_both_doors_of_a_link_answer_the_same(alerting: Cloud, twilio: FakeTwilio) -> None:
+    sms = alerted(alerting, twilio)
+    app = Flask(__name__)
+    app.register_blueprint(answer_blueprint(lambdas.wired().answer_services))
+    status = sms.form["StatusCallback"]
+    for method, url, body in (
+        ("GET", sms.link, b""),
+        ("GET", sms.link + "x", b""),
+        ("POST", sms.link + "x", b""),
+        ("GET", status, b""),
+        ("POST", status, b"MessageStatus=sent"),
+        ("POST", status, b"MessageStatus=" + b"x" * 20_000),
+        ("POST", sms.link, b""),
+    ):
+        for lang in ("ja", "en;q=0.9, ja;q=0.5", ""):
+            headers = {"Accept-Language": lang, **({"Content-Type": FORM["Content-Type"]} if body else {})}
+            named = {name.replace("-", "_"): value for name, value in headers.items()}
+            theirs = alerting.run("answer", to_answer(method, url, body, **named))
+            path = url.removeprefix("https://the-api.example")
+            ours = app.test_client().open(path, method=method, data=body, headers=headers)
+            assert (theirs["statusCode"], theirs["body"]) == (ours.status_code, ours.text), (method, url)
+            assert theirs["headers"].items() <= {**ours.headers}.items()
+
+
+def test_a_way_that_is_none_stops_no_call(slack: FakeSlack, caplog: pytest.LogCaptureFixture) -> None:
+    with cloud(slack, STAFFCALL_ALERTS="no canary") as here:
+        here.run("button", press())
+        assert len(here.slack.texts) == 1
+    assert "STAFFCALL_ALERTS: got something else as number 1" in caplog.text
+    assert "canary" not in caplog.text
 
 
 # --- direct invocation, topic rules

@@ -14,6 +14,8 @@ import pytest
 from infra.aws import package
 from infra.aws.package import Unpackable, build
 from tests.bench_package import figures, lay_out, run
+from tests.fake_twilio import URL, FakeTwilio
+from tests.receiver import Receiver
 
 
 def names(content: bytes) -> set[str]:
@@ -66,22 +68,55 @@ def test_only_what_functions_need_is_packed() -> None:
     assert len(packed.content) <= 5_000_000
 
 
-def test_every_library_comes_with_its_licence() -> None:
-    packed = names(build().content)
-    for name in package.LIBRARIES:
-        folder = f"{name.replace('-', '_')}-{distribution(name).version}.dist-info"
-        assert any(each.startswith(f"{folder}/licenses/") for each in packed), name
-
-
 def test_the_functions_are_imported_from_the_zip_with_nothing_beside_it_but_boto3(tmp_path: Path) -> None:
-    lay_out(tmp_path)
+    lay_out(tmp_path, build().content)
     script = """
 import infra.lambdas as found
 print(found.__file__, [callable(getattr(found, each)) for each in ("button", "slack", "timer", "sweep")])
-print(*sorted({"flask", "click", "rich", "awscrt", "apscheduler"} & set(sys.modules)))
+print(*sorted({"flask", "click", "rich", "awscrt", "apscheduler", "requests"} & set(sys.modules)))
 """
     file = tmp_path / "code" / "infra" / "lambdas.py"
     assert run(tmp_path, script) == f"{file} [True, True, True, True]\n\n"
+
+
+# What each of docs/alerts.md looks like when it is filled in.
+WAYS = (
+    "sns://AKIA0123456789012345/wJalrXUtnFEMI0K7MDENG0bPxRfiCYEXAMPLEKEY/ap-northeast-1/+{phone}",
+    "mailtos://user:password@smtp.example.com?to={mail}",
+    "line://TOKEN/{line}",
+    "ntfys://user:password@ntfy.example.com/{id}",
+    "workflows://example.com:443/643a03/aiKl",
+)
+
+
+def test_alerts_are_sent_from_a_zip_of_their_own_in_python_alone(tmp_path: Path) -> None:
+    packed = build(*package.ALERTING).content
+    assert len(packed) <= 5_000_000
+    assert not [name for name in names(packed) if name.endswith((".so", ".pyd"))]
+    for name in (*package.LIBRARIES, *package.ALERTING):
+        folder = f"{name.replace('-', '_')}-{distribution(name).version}.dist-info"
+        licences = (f"{folder}/licenses/", f"{folder}/LICENSE")
+        assert any(each.startswith(licences) for each in names(packed)), name
+    lay_out(tmp_path, packed)
+    with FakeTwilio() as twilio, Receiver() as receiver:
+        ways = (URL, receiver.url("/{id}").replace("http", "json"), *WAYS)
+        assert run(tmp_path, SENDING.format(ways=ways, twilio=twilio.url)) == "False True True\n"
+        assert (len(twilio.got), [each.path for each in receiver.got]) == (1, ["/hana"])
+
+
+SENDING = """
+import apprise, certifi, yaml
+from infra.alerts.senders import Senders
+from infra.alerts.templates import templates
+from shadows.alerts import Alert
+ways = templates({ways!r})
+senders = Senders(ways, lang="en", twilio_url={twilio!r})
+hana = dict(thing="staff-hana", call="c", n=1, name="Hana", booth="main", private=dict(phone="819077770001"))
+for way in ways[:2]:
+    senders.send(Alert(channel=way.channel, **hana))
+certificates = open(certifi.where()).read()
+print(yaml.__with_libyaml__, apprise.__file__.startswith(sys.path[0]), len(certificates) > 100_000)
+"""
 
 
 @pytest.mark.parametrize(("library", "why"), [("awscrt", "compiled"), ("no-such-library", "not installed")])

@@ -91,10 +91,16 @@ class Shadows(MemoryShadows):
 class Side:
     """A place in memory with all its ways in: three people who stand in for each other, and one who is alone."""
 
-    def __init__(self) -> None:
-        self.shop = Shop()
+    def __init__(self, quiet: frozenset[str] = frozenset()) -> None:
+        """``quiet``: who wants not to be disturbed."""
+        self.shop, self.quiet = Shop(), quiet
         self.shadows = self.shop.shadows = Shadows()
-        self.shop.place = replace(self.shop.place, shadows=self.shadows, timing=Timing(quiet_s=20))
+        self.shop.place = replace(
+            self.shop.place,
+            shadows=self.shadows,
+            timing=Timing(quiet_s=20),
+            is_quiet=lambda thing: thing.removeprefix("staff-") in quiet,
+        )
         for name, backup in BACKUPS.items():
             self.shop.staff(name, backup)
         whom = {**{name: name for name in BACKUPS}, **GROUPS}
@@ -111,7 +117,7 @@ class Side:
 
     def twin(self) -> "Side":
         """Another one in which the same has happened."""
-        other = Side()
+        other = Side(self.quiet)
         other.shop.now, other.shop.told = self.shop.now, list(self.shop.told)
         other.shadows.kept, other.shadows.written = dict(self.shadows.kept), list(self.shadows.written)
         other.shop.things.kept = dict(self.shop.things.kept)
@@ -588,6 +594,20 @@ def test_a_waiting_call_that_was_passed_on_before_a_crash_waits_no_more(side: Si
         sent.send(side)  # Sora has it, by way of Hana
     sent.send(side)
     assert held(side) == {"hana": ["main"], "sora": ["cafe"]}
+
+
+def test_nobody_is_asked_for_what_they_had_passed_on_before_a_crash(side: Side) -> None:
+    for person, booth in (("sora", "desk"), ("hana", "main"), ("riku", "cafe"), ("hana", "hall")):
+        press(side, person, booth)
+    say(side, "sora", "done")
+    sent = pressed_by_http("hana", "hall", "the same")
+    with pytest.raises(Crash), side.shadows.nth(3, die):
+        sent.send(side)  # Sora has it, with this press
+    say(side, "sora", "no")  # Riku has it
+    say(side, "hana", "done")
+    assert held(side) == {"riku": ["cafe", "hall"]}
+    sent.send(side)
+    assert (held(side), presses(side, "hall")) == ({"riku": ["cafe", "hall"]}, 2)
 
 
 def test_who_waits_for_another_call_of_the_booth_waits_on_after_a_crash(side: Side) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
+from infra import running
 from tests.fake_slack import FakeSlack
 from tests.shop import Process, Shop, get, post, until
 
@@ -182,6 +183,12 @@ def test_open_to_the_network_means_the_kiosk_and_the_doors_alone(tmp_path: Path,
         }
         told = get(f"http://{address}:{ports['http']}/config.json")[1]
         assert told["mqtt"] == f"ws://{address}:{ports['websocket']}/mqtt"
+        where = running.read(shop.data)
+        assert where is not None
+        assert (where.http, where.kiosk) == (
+            f"http://127.0.0.1:{ports['http']}",
+            f"http://{address}:{ports['http']}",
+        )
 
 
 def test_with_a_login_devices_may_come_from_the_network_and_nobody_without_it(

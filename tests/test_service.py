@@ -384,3 +384,21 @@ def test_what_the_database_has_counts_and_not_what_was_written_last(place: Place
     )
     place.update(desired={"b": 2})
     assert place.shadows.get("staff-hana").desired == {"z": 1, "b": 2}
+
+
+def test_many_shadows_are_read_as_one_by_one_but_those_that_cannot_be(place: Place) -> None:
+    things = [f"staff-{n}" for n in range(5)]
+    for thing in things:
+        place.shadows.update(thing, desired={"for": thing}, reported={"n": 1})
+    place.shadows.delete("staff-1")
+    place.service.handle("$aws/things/staff-9/shadow/name/other/update", b'{"state": {"desired": {"a": 1}}}')
+    place.store.run(lambda db: db.execute("UPDATE shadows SET document = '[' WHERE thing = 'staff-2'"))
+    read = place.shadows.get_many(["staff-9", *things])
+    assert read == {thing: place.shadows.get(thing) for thing in ("staff-0", "staff-3", "staff-4")}
+    with pytest.raises(Rejected, match="staff-2 is damaged"):
+        place.shadows.get("staff-2")
+    place.store.run(
+        lambda db: db.execute("UPDATE shadows SET document = CAST(x'ff' AS TEXT) WHERE thing = 'staff-3'")
+    )
+    assert place.shadows.get_many(things) == {}, "who asks for each alone hears what is wrong with it"
+    assert place.shadows.get("staff-0").desired == {"for": "staff-0"}

@@ -19,6 +19,7 @@ from infra.settings import (
     SettingsError,
     environment,
     known_tokens,
+    misspelt,
     tokens,
     write_private,
 )
@@ -142,6 +143,16 @@ def test_no_secret_is_shown_by_a_complaint_or_by_the_settings_themselves() -> No
     } <= SECRETS
 
 
+def test_a_name_that_is_nearly_one_of_ours_is_found_and_no_other_is() -> None:
+    wrong = {
+        "STAFFCALL_CALING_SECONDS": "STAFFCALL_CALLING_SECONDS",
+        "STAFFCALL_HTTPPORT": "STAFFCALL_HTTP_PORT",
+        "SLACK_CHANEL": "SLACK_CHANNEL",
+    }
+    others = ("STAFFCALL_SKIP", "STAFFCALL_STACK", "SLACK_CLIENT_ID", "HTTP_PORT", "AWS_REGION", "PATH", "_")
+    assert dict(misspelt(dict.fromkeys([*VARIABLES, *wrong, *others], "1"))) == wrong
+
+
 def test_a_dotenv_file_lies_under_the_environment(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text(
@@ -222,6 +233,7 @@ def here(**more: Any) -> Running:
         "pid": os.getpid(),
         "data": "/d",
         "http": "http://127.0.0.1:1",
+        "kiosk": "http://192.0.2.7:1",
         "aws": "http://127.0.0.1:2",
         "mqtt": "127.0.0.1:3",
     }

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from infra.aws.settling import LAST_TRY, SWEEP_FOR_MS, NotedShadows, Queue, Settler
+from shadows.actions import Action, NotDone, Order, ask, waiting_at
 from shadows.calls import read, record
 from shadows.cards import Shown
 from shadows.errors import Rejected
+from shadows.registry import NewButton, add_button
 from shadows.shadow import Shadow
 from shadows.staff import CallEvent, ClickType, Event, StaffState, answered, pressed
 from shadows.telling import Mention, NotTold
@@ -571,3 +573,98 @@ def test_without_a_bot_nothing_is_queued_for_cards(here: Functions) -> None:
     here.settler.sweep()
     assert [message for message, _ in here.taken() if "show" in message] == []
     assert here.settler.take([("id", json.dumps({"show": here.hana, "tries": 0}))]) == []
+
+
+# --- What clicks start
+
+
+class Started:
+    """Starts what clicks start: writes down which press asked for it, or fails."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = []
+        self.fails: NotDone | None = None
+
+    def start(self, _action: Action, order: Order) -> None:
+        self.ids.append(order.id)
+        if self.fails:
+            raise self.fails
+
+
+@pytest.fixture
+def started(here: Functions) -> Started:
+    doer = Started()
+    add_button(here.shop.place, NewButton(id="b1", single="topic:lamp"))
+    add_button(here.shop.place, NewButton(id="b2", single="hana"))
+    here.settler = here.made(doer=doer, sweeps_buttons=True)
+    return doer
+
+
+def asks(here: Functions, n: int = 1) -> list[str]:
+    with here.settler.settled():
+        asked = [
+            ask(
+                here.place,
+                "button-b1",
+                here.shop.key(),
+                click=ClickType.SINGLE,
+                booth="main",
+                noted={"at": 1},
+            )
+            for _ in range(n)
+        ]
+    return [id for id, _ in asked]
+
+
+def take(here: Functions, *messages: dict[str, Any]) -> None:
+    assert here.settler.take([(str(n), json.dumps(each)) for n, each in enumerate(messages)]) == []
+
+
+def test_what_a_click_starts_comes_by_the_queue_one_after_the_other(
+    here: Functions, started: Started
+) -> None:
+    ids = asks(here, 2)
+    messages = {id: {"do": "button-b1", "id": id, "tries": 0} for id in ids}
+    assert here.taken() == [(each, 0) for each in messages.values()]
+    assert started.ids == []  # the answer to the press does not wait for it
+    take(here, *messages.values())
+    assert (started.ids, here.taken()) == (ids[:1], [(messages[ids[1]], 1)])
+    take(here, messages[ids[0]], messages[ids[1]])  # SQS delivers at least once
+    here.ring(until=5)
+    assert started.ids == ids
+    assert waiting_at(here.place, "button-b1") == ()
+
+
+def test_what_is_not_started_is_tried_again_and_a_call_does_not_wait_for_it(
+    here: Functions, started: Started
+) -> None:
+    started.fails = NotDone("no answer", passes=True)
+    (id,) = asks(here)
+    ((message, _),) = here.taken()
+    here.press(here.hana)
+    alarm = here.taken()
+    take(here, message, *(each for each, _ in alarm))
+    again = [(each, delay) for each, delay in here.taken() if "do" in each]
+    assert again == [({**message, "tries": 1}, 2)]
+    for tries, delay in ((1, 4), (2, 8), (3, 16), (4, 32)):
+        take(here, {**message, "tries": tries})
+        assert here.taken() == [({**message, "tries": tries + 1}, delay)]
+    take(here, {**message, "tries": LAST_TRY})
+    assert here.taken() == []  # the sweep tries from then on
+    here.settler.sweep()
+    assert [each for each, _ in here.taken() if "do" in each] == []  # its last message may be on its way
+    here.pass_(91)
+    here.settler.sweep()
+    assert [each for each, _ in here.taken() if "do" in each] == [{**message, "tries": LAST_TRY}]
+    started.fails = None
+    take(here, message)
+    assert set(started.ids) == {id}
+
+
+def test_no_button_is_looked_at_where_nothing_may_be_started(here: Functions, started: Started) -> None:
+    asks(here)
+    here.taken()
+    here.settler = here.made(doer=started)
+    here.pass_(91)
+    here.settler.sweep()
+    assert here.taken() == []

@@ -54,7 +54,7 @@ def test_what_somebody_has_to_mend_is_said_at_once_and_why() -> None:
     assert trouble == Trouble(
         what="slack",
         since=NOW - 1000,
-        detail="Slack does not answer (invalid_auth)",
+        detail="Slack cannot be used (invalid_auth)",
         fix="Install the app again.",
     )
 
@@ -399,8 +399,8 @@ def test_a_socket_mode_that_never_answers_is_tried_again(
 @pytest.mark.parametrize(
     ("how", "words"),
     [
-        (Next(body="token_revoked"), "Slack does not answer (Slack answered 200 token_revoked)"),
-        (Next(status=500), "Slack does not answer"),
+        (Next(body="token_revoked"), "Slack cannot be used (Slack answered 200 token_revoked)"),
+        (Next(status=500), "Slack cannot be used"),
     ],
     ids=["revoked", "down"],
 )

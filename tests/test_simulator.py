@@ -159,8 +159,13 @@ def test_the_page_knows_who_is_there_and_whom_each_click_calls(stand: Stand) -> 
         ("staff-bob", "idle", True),
         ("staff-carol", "idle", False),
     ]
-    calls = {"SINGLE": "staff-alice", "LONG": "staff-bob"}
+    calls = {"SINGLE": "staff-alice", "DOUBLE": "staff-alice", "LONG": "staff-bob"}
     assert state["buttons"] == [{"id": "demo", "booth": "main", "calls": calls}]
+    stand.shop.things.kept["button-demo"] = Thing(
+        name="button-demo", type="button", attributes={"single": "all:alice,bob", "double": "@duty"}
+    )
+    group = {"SINGLE": "all:alice,bob", "DOUBLE": "@duty", "LONG": "all:alice,bob"}
+    assert stand.state()["buttons"][0]["calls"] == group
     assert stand.act("/demo/say", {"staff": nobody, "text": "ok"})[0] == 404
 
 
@@ -316,7 +321,7 @@ def test_the_page_plays_the_whole_loop_in_a_browser_under_a_strict_policy(stand:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"http://{stand.address}/demo?lang=ja")
         expect(page.locator("html")).to_have_attribute("lang", "ja")
-        expect(page.locator("[data-click=DOUBLE]")).to_be_disabled()
+        expect(page.locator("[data-calls=DOUBLE]")).to_have_text("有栖 <Alice>さん")
         page.click("[data-click=SINGLE]")
         expect(page.locator("#pressed")).to_have_text("有栖 <Alice>さん：呼び出し中")
         stand.shop.now += 1000

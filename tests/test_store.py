@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from pathlib import Path
@@ -196,6 +196,23 @@ def test_who_gave_up_waiting_gets_nothing_done(store: Store) -> None:
     go.set()
     other.result(10)
     assert seen(store) == [2]
+
+
+def test_who_cannot_bear_to_hear_an_outcome_keeps_nobody_from_theirs(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    go, heard = held(store), list[object]()
+
+    def fail(outcome: Callable[[], object]) -> None:
+        heard.append(outcome())
+        raise RuntimeError
+
+    store.tell(put(1), fail)
+    other = store.submit(put(2))
+    go.set()
+    other.result(10)
+    assert (heard, seen(store)) == ([1], [1, 2])
+    assert "a bug where an outcome is told" in caplog.text
 
 
 def test_the_writer_does_not_wait_for_itself(store: Store) -> None:

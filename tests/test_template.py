@@ -18,19 +18,20 @@ import pytest
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
+from infra.alerts.links import ANSWER, Link, token
 from shadows.calls import read
 from shadows.duty import MINUTE_MS, ROSTER, Duty, save
 from shadows.registry import NewButton, add_button
 from shadows.staff import StaffState
 from shadows.whom import ON_DUTY
-from tests.cloud import BUTTON_TOKEN, OUTGOING_TOKEN, Cloud, cloud, gateway
+from tests.cloud import BUTTON_TOKEN, LINK_KEY, OUTGOING_TOKEN, Cloud, cloud, gateway
 from tests.fake_slack import FakeSlack
 from tests.receiver import SECRET
 from tests.shop import ROOT
 from tests.test_outbox import record
 
 TEMPLATE = ROOT / "infra" / "template.yaml"
-FUNCTIONS = ("button", "slack", "timer", "sweep", "webhook")
+FUNCTIONS = ("button", "slack", "timer", "sweep", "webhook", "alert", "answer")
 # What the service does in a function's name, and no code of ours calls.
 BY_LAMBDA = {
     "logs:CreateLogStream",
@@ -70,9 +71,11 @@ def of_type(type: str) -> dict[str, dict[str, Any]]:
 
 def statements(role: str) -> Iterator[tuple[str, str]]:
     """Action and resource of each permission of a role, one by one."""
-    documents = [policy["PolicyDocument"] for policy in resource(role)["Policies"]]
+    documents = [policy["PolicyDocument"] for policy in resource(role)["Policies"] if "Fn::If" not in policy]
     attached = resource(role).get("ManagedPolicyArns", [])
     documents += [resource(policy["Ref"])["PolicyDocument"] for policy in attached]
+    given = of_type("AWS::IAM::ManagedPolicy").values()
+    documents += [policy["PolicyDocument"] for policy in given if {"Ref": role} in policy.get("Roles", ())]
     for document in documents:
         for statement in document["Statement"]:
             assert statement["Effect"] == "Allow"
@@ -123,10 +126,11 @@ def test_every_log_is_kept_for_a_time_and_every_function_has_its_own() -> None:
 
 
 def test_a_message_stays_hidden_for_six_times_as_long_as_the_function_may_take() -> None:
-    for queue, function in (("TimerQueue", "TimerFunction"), ("Outbox", "WebhookFunction")):
+    takers = {"TimerQueue": "TimerFunction", "Outbox": "WebhookFunction", "AlertQueue": "AlertFunction"}
+    for queue, function in takers.items():
         assert resource(queue)["VisibilityTimeout"] >= 6 * resource(function)["Timeout"]
     mappings = of_type("AWS::Lambda::EventSourceMapping").values()
-    assert len(mappings) == 2
+    assert len(mappings) == 3
     for mapping in mappings:
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
@@ -141,6 +145,15 @@ def test_without_other_programs_nothing_of_theirs_is_there() -> None:
         assert list(to_history) == ["DynamoDBv2"]
         condition, queued, nothing = to_others["Fn::If"]
         assert (condition, list(queued), nothing) == ("TellsOthers", ["Sqs"], {"Ref": "AWS::NoValue"})
+
+
+def test_without_alerts_nothing_of_theirs_is_there() -> None:
+    resources = translated()["Resources"]
+    theirs = {name for name, each in resources.items() if each.get("Condition") == "SendsAlerts"}
+    assert theirs == {name for name in resources if re.match(r"(Unsent)?Alert|Answer|Link", name)}
+    for name, each in of_type("AWS::Lambda::Function").items():
+        key = {"Ref": "AlertCodeKey" if name in theirs else "CodeKey"}
+        assert each["Code"]["S3Key"] == key
 
 
 def test_every_table_forgets() -> None:
@@ -162,7 +175,7 @@ def test_what_holds_or_costs_something_is_tagged() -> None:
 def test_no_secret_has_a_way_into_the_template_or_an_environment() -> None:
     names = re.compile(r"TOKEN|SECRET|KEY|WEBHOOK", re.IGNORECASE)
     parameters = [name for name in source()["Parameters"] if names.search(name)]
-    assert parameters == ["CodeKey"]  # of the zip
+    assert parameters == ["CodeKey", "AlertCodeKey"]  # of the zips
     for each in of_type("AWS::Lambda::Function").values():
         variables = each["Environment"]["Variables"]
         assert [name for name in variables if names.search(name)] == ["STACK_SECRETS"]
@@ -191,6 +204,13 @@ def calls_of_all_functions(here: Cloud) -> None:
             here.run("timer", {"Records": here.queued()})
             time.sleep(0.05)
 
+    def alerted() -> dict[str, Any]:
+        """Hana is called, and asked for by the first other way; what Lambda brings of it."""
+        staff = read(here.place, "staff-hana")
+        assert staff.state is StaffState.CALLING
+        here.place.shadows.update("staff-hana", desired={"alert": f"{staff.call.id}/{staff.asked.since}/1"})
+        return {"Records": [record({"alert": "staff-hana"})]}
+
     press("nobody")
     press("demo")
     here.run("button", {"topic": "staffcall/buttons/demo/press", "battery": 0.5})  # it says that it lives
@@ -213,18 +233,44 @@ def calls_of_all_functions(here: Cloud) -> None:
     save(here.place, [Duty(booth="main", start=now, end=now + MINUTE_MS, staff="hana")])
     here.place.shadows.update(ROSTER, reported={"announced": now - 1})
     press("duty")
+    add_button(here.place, NewButton(id="starts", single="lambda:backup", double="topic:lamp/1"))
+    press("starts")
+    here.run("timer", {"Records": here.queued()})
     here.run("sweep", {})  # Sora is called, and Hana's duty announced
+    here.slack.next(status=500)
+    press("demo")
+    link = Link(thing="staff-hana", call=read(here.place, "staff-hana").call.id, expires=2_000_000_000)
+    alert = alerted()
+    here.run("answer", gateway("GET", f"/answer/{token(link, ANSWER, LINK_KEY)}"))  # Hana is mentioned now
+    here.run("alert", alert)  # nobody listens there
+    here.run("answer", gateway("POST", f"/answer/{token(link, ANSWER, LINK_KEY)}"))
+    says("U0HANA", "done")
+    press("demo")
+    here.run("sweep", {})
+    here.run(
+        "timer", {"Records": [{"messageId": "1", "body": '{"tell": "staff-hana", "tries": 0, "at": 0}'}]}
+    )
+    here.run("alert", alert)  # of a call that is over
     here.run("webhook", {"Records": [record({"thing": "staff-hana", "asked": {}})]})
     here.run("webhook", {"Records": here.outbox()})  # nobody listens there
 
 
-def covers(resource: str, thing: str) -> bool:
-    return resource == "*" or not thing or fnmatchcase(thing, resource.rpartition("thing/")[2])
+def covers(resource: str, named: str) -> bool:
+    """Whether a right on a resource is one on this thing or queue; "" for what is neither."""
+    return (
+        resource == "*"
+        or not named
+        or fnmatchcase(named, resource.rpartition("thing/")[2].removesuffix(".Arn"))
+    )
 
 
 def test_each_function_may_do_exactly_what_it_does() -> None:
-    hook = {"STAFFCALL_WEBHOOK_URL": "http://127.0.0.1:9/in", "STAFFCALL_WEBHOOK_SECRET": SECRET}
-    with FakeSlack() as slack, cloud(slack, **hook) as here:
+    hook = {
+        "STAFFCALL_WEBHOOK_URL": "http://127.0.0.1:9/in",
+        "STAFFCALL_WEBHOOK_SECRET": SECRET,
+        "STAFFCALL_ALERTS": "json://127.0.0.1:9/{id}",
+    }
+    with FakeSlack() as slack, cloud(slack, **hook, STAFFCALL_ACTIONS="lambda:backup") as here:
         calls_of_all_functions(here)
     for function in FUNCTIONS:
         granted = {each for each in statements(f"{function.title()}Role") if each[0] not in BY_LAMBDA}
@@ -241,6 +287,21 @@ def test_each_function_may_do_exactly_what_it_does() -> None:
             if not any(action == allowed and covers(where, thing) for action, thing in called)
         ]
         assert idle == [], function
+
+
+def test_a_click_may_start_the_functions_and_topics_that_were_named_and_nothing_else() -> None:
+    given = {policy["Fn::If"][0]: policy["Fn::If"][1:] for policy in resource("TimerRole")["Policies"][1:]}
+    rights = {"StartsFunctions": "lambda:InvokeFunction", "Publishes": "iot:Publish"}
+    named = {"StartsFunctions": "ActionFunctions", "Publishes": "ActionTopics"}
+    for condition, action in rights.items():
+        policy, nothing = given[condition]
+        (statement,) = policy["PolicyDocument"]["Statement"]
+        assert statement == {"Effect": "Allow", "Action": action, "Resource": {"Ref": named[condition]}}
+        assert nothing == {"Ref": "AWS::NoValue"}
+        assert source()["Parameters"][named[condition]]["Default"] == ""
+    roles = {name: json.dumps(each) for name, each in of_type("AWS::IAM::Role").items()}
+    assert [name for name, role in roles.items() if "lambda:InvokeFunction" in role] == ["TimerRole"]
+    assert {name for name, role in roles.items() if "iot:Publish" in role} == {"TimerRole", "KioskRole"}
 
 
 def test_only_what_has_no_resources_is_granted_on_all() -> None:

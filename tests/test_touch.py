@@ -138,6 +138,7 @@ def test_the_command_line_pairs_lists_and_revokes(
     monkeypatch.chdir(tmp_path)
     assert main(["kiosk", "pair", "main"]) == 0
     said = capsys.readouterr().out
+    assert shop.url("/?booth=main&pair") in said
     id, code = re.search(r"kiosk (\w+):", said)[1], re.search(r"code (\d{5} \d{5})", said)[1]  # type: ignore[index]
     token = sent(shop, "pair", {"code": code, "booth": "main"})[1]["token"]
     sent(shop, "press", {"staff": "hana", "id": "cli"}, token)

@@ -530,12 +530,9 @@ def test_a_secret_that_is_none_is_complained_about_and_not_shown(secret: str, go
     )
 
 
-@pytest.mark.parametrize(
-    "env", [{"STAFFCALL_WEBHOOK_URL": "https://a.example"}, {"STAFFCALL_WEBHOOK_SECRET": SECRET}]
-)
-def test_an_address_and_a_secret_are_both_or_neither(env: dict[str, str]) -> None:
+def test_an_address_needs_a_secret() -> None:
     with pytest.raises(SettingsError, match="STAFFCALL_WEBHOOK_SECRET: expected both or neither, got one"):
-        Settings.from_env(env)
+        Settings.from_env({"STAFFCALL_WEBHOOK_URL": "https://a.example"})
 
 
 def test_the_doctor_sends_a_message_about_nothing_if_it_may(

@@ -14,7 +14,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from infra.alerts import links, twilio
 from infra.alerts.links import ANSWER, Link, status_purpose
@@ -56,7 +56,7 @@ class Services:
         key: signs the links; "" closes the doors.
         lang: of the page, if the browser asks for none that we speak.
         public_url: where the doors are for others, without a final slash; Twilio signs it.
-        twilio_tokens: by the number of the way.
+        twilio_tokens: says them, by the number of the way; only what Twilio says asks for them.
         note: keeps the record.
         wall: milliseconds since 1970 as the rest of the world has them.
     """
@@ -65,7 +65,7 @@ class Services:
     key: str = field(repr=False)
     lang: str
     public_url: str
-    twilio_tokens: Mapping[int, str] = field(repr=False)
+    twilio_tokens: Callable[[], Mapping[int, str]] = field(repr=False)
     note: Callable[[Attempt], None]
     wall: Callable[[], int] = lambda: time.time_ns() // 1_000_000
 
@@ -89,6 +89,20 @@ def open_door(method: str, path: str, headers: Mapping[str, str], body: bytes, s
         log.warning("/answer/: %d %s", no.code, no.message)
         said = json.dumps({"code": no.code, "message": no.message})
         return Answer(status=no.code, body=said, headers={**HEADERS, "Content-Type": "application/json"})
+
+
+def on_answer(event: Mapping[str, Any], services: Services) -> dict[str, Any]:
+    """The same as a Lambda function behind API Gateway (v2)."""
+    asked = event["requestContext"]["http"]
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    path = str(event["rawPath"]).removeprefix("/answer/")
+    answer = open_door(asked["method"], path, headers, _body_of(event), services)
+    return {"statusCode": answer.status, "headers": dict(answer.headers), "body": answer.body}
+
+
+def _body_of(event: Mapping[str, Any]) -> bytes:
+    body = str(event.get("body") or "")
+    return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
 
 
 # --- The page
@@ -168,7 +182,7 @@ def _status(method: str, path: str, given: str, body: bytes, services: Services)
         raise Rejected(413, f"body: at most {BODY_LIMIT} bytes")
     channel, n, text = int(found[1]), int(found[2]), found[3]
     link = links.read(text, status_purpose(channel, n), services.key)
-    secret = services.twilio_tokens.get(channel, "")
+    secret = services.twilio_tokens().get(channel, "")
     # Twilio signs the address that it was given, whatever a proxy makes of it on the way here.
     if link is None or not twilio.is_signed(given, secret, f"{services.public_url}/answer/{path}", body):
         raise Rejected(401, "x-twilio-signature: not made by Twilio for a message of ours")

@@ -48,6 +48,11 @@ class Account:
         """The region's name."""
         return str(self.client("sts").meta.region_name)
 
+    @property
+    def partition(self) -> str:
+        """Of the region, as an ARN names it: ``aws``, or another one."""
+        return self.session.get_partition_for_region(self.region)
+
     @cached_property
     def shadow_host(self) -> str:
         """The host of shadows and MQTT, with its port if it is not 443."""

@@ -10,7 +10,9 @@ from typing import Final
 
 from infra.aws import buckets, package, stack
 from infra.aws.account import Account
+from infra.aws.place import LINK_KEY
 from infra.aws.stack import Say, Stack
+from shadows.actions import Allowed, Kind
 from shadows.aws import AwsShadows, AwsThings
 from shadows.duty import ROSTER
 from shadows.errors import Rejected
@@ -18,6 +20,7 @@ from shadows.errors import Rejected
 TEMPLATE: Final = package.ROOT / "infra" / "template.yaml"
 BUTTON_TOKEN: Final = "STAFFCALL_BUTTON_TOKEN"  # noqa: S105 - a name
 OTHERS: Final = "STAFFCALL_WEBHOOK_URL"  # other programs, which are told of each transition
+ALERTS: Final = "STAFFCALL_ALERTS"  # other ways than Slack to reach people
 KINDS: Final = ("staff", "button", "booth", "machine")
 REQUESTS_AT_ONCE: Final = 8
 NAMES_AT_ONCE: Final = 100  # alarms that CloudWatch describes, by name, in a request
@@ -89,12 +92,36 @@ def deploy(account: Account, wish: Wish, say: Say) -> Deployed:
         "CodeKey": packed.key,
         "IotEndpoint": account.shadow_host,
         "TellOthers": "yes" if OTHERS in kept else "no",
+        **_action_arns(account, wish.parameters),
+        "SendAlerts": "yes" if ALERTS in kept else "no",
+        "AlertCodeKey": _put_alerting(account, bucket, say) if ALERTS in kept else "none",
     }
     parameters = {**wish.parameters, **placed}
     made = stack.change(account.client("cloudformation"), wish.stack, url, parameters, say)
     buckets.put_kiosk(account, made.outputs, say)
-    buckets.empty(account, bucket, but={packed.key, key})  # what was before: nothing rolls back to it now
+    buckets.empty(
+        account, bucket, but={packed.key, key, placed["AlertCodeKey"]}
+    )  # what was before: nothing rolls back to it now
     return Deployed(outputs=made.outputs, secrets=kept)
+
+
+def _action_arns(account: Account, parameters: Mapping[str, str]) -> dict[str, str]:
+    """The functions and topics that buttons may start, each named by itself; nothing, if what may be stays as it is."""
+    if "Actions" not in parameters:
+        return {}
+    allowed, home = Allowed.read(parameters["Actions"]), f"{account.region}:{account.number}"
+    functions = [f"arn:{account.partition}:lambda:{home}:function:{each}" for each in allowed.of(Kind.LAMBDA)]
+    topics = (each.removesuffix("/#") + "/*" * each.endswith("/#") for each in allowed.of(Kind.TOPIC))
+    named = [f"arn:{account.partition}:iot:{home}:topic/{each}" for each in topics]
+    return {"ActionFunctions": ",".join(functions), "ActionTopics": ",".join(named)}
+
+
+def _put_alerting(account: Account, bucket: str, say: Say) -> str:
+    """Put the code of the functions that send alerts into the bucket; its key."""
+    packed = package.build(*package.ALERTING)
+    say(f"Code of alerts: {len(packed.content) / 1e6:.2f} MB, {packed.name[:12]}")
+    buckets.put(account, bucket, packed.key, packed.content)
+    return packed.key
 
 
 def status(account: Account, name: str) -> Status | None:
@@ -166,6 +193,8 @@ def _keep_secrets(account: Account, wish: Wish, say: Say) -> frozenset[str]:
     if BUTTON_TOKEN not in {**there, **wanted}:
         wanted[BUTTON_TOKEN] = secrets.token_urlsafe(24)
         say(f"Secret {BUTTON_TOKEN}: made; set that variable and deploy again to have one of your own")
+    if ALERTS in {**there, **wanted} and LINK_KEY not in there:
+        wanted[LINK_KEY] = secrets.token_urlsafe(24)
     for variable, value in sorted(wanted.items()):
         if there.get(variable) != value:
             name = f"/{wish.stack}/{variable}"

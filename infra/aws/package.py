@@ -1,9 +1,12 @@
-"""What the functions run: one zip of our packages and the few libraries they need, the same bytes every time."""
+"""What the functions run: a zip of our packages and the few libraries they need, the same bytes every time.
+
+Those that send alerts have one of their own, with the libraries for that: no press waits until these are loaded.
+"""
 
 import hashlib
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import Distribution, PackageNotFoundError, PackagePath, distribution
 from pathlib import Path
@@ -16,6 +19,7 @@ OURS: Final = (
     "button_handlers/**/*.py",
     "infra/*.py",
     "infra/aws/*.py",
+    "infra/alerts/*.py",
 )
 DEPLOYING: Final = (
     "account",
@@ -29,6 +33,14 @@ NOT_THERE: Final = {"infra/cli.py", "infra/figures.py", "infra/running.py"} | {
 }
 # boto3 is there already: it comes with Lambda's Python. typing-extensions is what python-ulid needs before 3.12.
 LIBRARIES: Final = ("python-dotenv", "python-ulid", "slack-sdk", "typing-extensions")
+# What apprise needs but for its command line; also urllib3, so that it is the one that was tried with it here.
+ALERTING: Final = (
+    *("apprise", "certifi", "charset-normalizer", "idna", "markdown", "oauthlib", "pyyaml", "requests"),
+    *("requests-oauthlib", "urllib3"),
+)
+# Compiled parts make these faster, and are left out: in Python alone they do the same, on any machine.
+WITHOUT_ITS_COMPILED: Final = frozenset({"charset-normalizer", "pyyaml"})
+PACKED: Final = (".py", ".pem")  # code, and the certificates that it trusts
 LONG_AGO: Final = (1980, 1, 1, 0, 0, 0)  # a zip knows no earlier time, and ours is to know none
 FILE_OF_ALL: Final = 0o100644 << 16
 
@@ -50,13 +62,13 @@ class Package:
         return f"code/{self.name}.zip"
 
 
-def build() -> Package:
-    """Pack the functions' code, as it is installed here: nothing is downloaded.
+def build(*more: str) -> Package:
+    """Pack the functions' code, and ``more`` libraries, as it is installed here: nothing is downloaded.
 
     Raises:
         Unpackable: a library is missing, or is compiled for this machine.
     """
-    members = dict(sorted({**dict(_ours()), **dict(_libraries())}.items()))
+    members = dict(sorted({**dict(_ours()), **dict(_libraries((*LIBRARIES, *more)))}.items()))
     return Package(content=_zipped(members), name=_digest(members))
 
 
@@ -68,8 +80,8 @@ def _ours() -> Iterator[tuple[str, bytes]]:
                 yield name, file.read_bytes()
 
 
-def _libraries() -> Iterator[tuple[str, bytes]]:
-    for name in LIBRARIES:
+def _libraries(names: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    for name in names:
         library = _installed(name)
         for file in library.files or ():
             if _wanted(file):
@@ -81,19 +93,20 @@ def _installed(name: str) -> Distribution:
         library = distribution(name)
     except PackageNotFoundError:
         raise Unpackable(f"{name} is not installed: run `pip install -r requirements.txt`") from None
-    if "Root-Is-Purelib: true" not in (library.read_text("WHEEL") or ""):
+    is_pure = "Root-Is-Purelib: true" in (library.read_text("WHEEL") or "")
+    if not is_pure and name not in WITHOUT_ITS_COMPILED:
         raise Unpackable(f"{name} is compiled for this machine, and Lambda's is another")
     return library
 
 
 def _wanted(file: PackagePath) -> bool:
-    """Its code, its version (some libraries look theirs up) and its licence; not what pip noted about this machine."""
+    """Its code and what that reads, its version (some libraries look theirs up) and its licence; not what pip noted about this machine."""
     top = file.parts[0]
     if top == "..":
         return False
     if top.endswith(".dist-info"):
-        return file.name == "METADATA" or "licenses" in file.parts
-    return file.suffix == ".py"
+        return file.name in ("METADATA", "LICENSE") or "licenses" in file.parts
+    return file.suffix in PACKED
 
 
 def _zipped(members: dict[str, bytes]) -> bytes:

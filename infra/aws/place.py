@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import boto3
@@ -12,18 +12,25 @@ from botocore.config import Config
 
 import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
+from infra.actions import Starter
+from infra.aws.alerting import Alerter, Asks, noted
 from infra.aws.outbox import Outbox
 from infra.aws.settling import SWEEPERS, NotedShadows, Queue, Settler
 from infra.aws.tables import UnknownButtons
 from infra.settings import Settings
 from infra.slack import announce_duty, bot_of, teller_of, way_of
-from shadows.aws import AwsShadows, AwsThings
+from infra.ways import channels_of, senders_of
+from shadows.aws import AwsShadows, AwsThings, publish
 from shadows.calls import Place
+from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.telling import NotTold
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
+
+    import infra.alerts.doors as answer_doors
+    from infra.alerts.senders import Senders
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +41,7 @@ CONFIG: Final = Config(
     read_timeout=5,
     max_pool_connections=SWEEPERS,
 )
+LINK_KEY: Final = "LINK_KEY"  # signs the links of alerts; made by deploying, and nobody's setting
 PATIENCE_S: Final = 1.0  # Slack waits for the function's answer for 3 s
 
 
@@ -54,6 +62,7 @@ class AwsPlace:
     Attributes:
         settler: sets the alarms and tells people, once a handler is done.
         outbox: tells other programs.
+        alerter: has alerts sent.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -62,12 +71,16 @@ class AwsPlace:
         Raises:
             SettingsError: a setting or a secret is wrong.
         """
-        settings = Settings.from_env({**env, **secrets(client("ssm"), env["STACK_SECRETS"])})
+        private = secrets(client("ssm"), env["STACK_SECRETS"])
+        settings = Settings.from_env({**env, **private})
+        if not env.get("STACK_ALERTS"):  # there is nobody yet, or no more, who sends them
+            settings = replace(settings, alerts=())
         seen = Place(
             shadows=AwsShadows(client("iot-data")),
             things=AwsThings(client("iot")),
             clock=now_ms,
             timing=settings.timing,
+            channels=_channels(settings),
         )
         shadows = NotedShadows(seen.shadows)
         place = replace(seen, shadows=shadows)
@@ -75,11 +88,24 @@ class AwsPlace:
         bot = bot_of(settings)
         board = bot if way_of(settings) == "bot" else None
         teller = teller_of(settings, bot)
-        self.settler = Settler(place, shadows, queue, teller, board)
+        starter = Starter(settings.actions, settings.webhook_secret, partial(publish, client("iot-data")))
+        asks = Asks(client("sqs"), env.get("STACK_ALERTS", ""))
+        self.settler = Settler(
+            place,
+            shadows,
+            queue,
+            teller,
+            board,
+            doer=starter,
+            sweeps_buttons=bool(settings.actions.each),
+            asks=asks if place.channels.each else None,
+        )
+        self.alerter = Alerter(seen, asks, lambda: self._senders)
         self.outbox = Outbox(
             client("sqs"), env.get("STACK_OUTBOX", ""), settings.webhook_urls, settings.webhook_secret
         )
-        self._seen, self._teller, self._lang = seen, teller, settings.lang
+        self._place, self._seen, self._teller, self._lang = place, seen, teller, settings.lang
+        self._settings, self._link_key = settings, private.get(LINK_KEY, "")
         self.button_services = button_doors.Services(
             place=place,
             unknown=UnknownButtons(client("dynamodb"), env["STACK_UNKNOWN"]),
@@ -95,6 +121,24 @@ class AwsPlace:
             say=partial(bot.say, patience_s=PATIENCE_S) if bot else None,
         )
 
+    @cached_property
+    def _senders(self) -> "Senders | None":
+        return senders_of(self._settings, self._link_key)
+
+    @cached_property
+    def answer_services(self) -> "answer_doors.Services":
+        """What the doors of the links of alerts are given."""
+        from infra.alerts import doors  # noqa: PLC0415 - what it needs is in the package of its function alone
+
+        return doors.Services(
+            place=self._place,
+            key=self._link_key,
+            lang=self._lang,
+            public_url=self._settings.public_url,
+            twilio_tokens=lambda: self._senders.tokens() if self._senders else {},
+            note=noted,
+        )
+
     def announce_duty(self) -> None:
         """Post the hand-overs of the duty that the channel has not heard of; the next sweep tries again what fails."""
         try:
@@ -102,6 +146,15 @@ class AwsPlace:
                 announce_duty(self._seen, self._teller, self._lang)
         except (NotTold, Rejected) as no:
             log.warning("A hand-over of the duty was not announced: %s", no)
+
+
+def _channels(settings: Settings) -> Channels:
+    """Which other ways there are. A wrong one, which only somebody else than our command can have stored, stops no call."""
+    try:
+        return channels_of(settings)
+    except ValueError as error:
+        log.error("STAFFCALL_ALERTS: got %s: nobody is reached but by Slack", error)  # noqa: TRY400
+        return Channels(slack=bool(way_of(settings)))
 
 
 def secrets(ssm: "SSMClient", path: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What is left to do once a handler has written shadows: set the alarms, and tell people.
+"""What is left to do once a handler has written shadows: set the alarms, tell people, and have others reached otherwise.
 
 Locally two threads follow what the shadow service announces. A Lambda function has no threads that outlive its answer:
 it notes whose shadows it looked at, and settles them before it answers.
@@ -13,6 +13,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from infra.aws.alerting import Asks, noted
+from shadows import alerts
+from shadows.actions import Doer, NotDone, Tried, do, starts_something, waiting_at
 from shadows.calls import Place, read
 from shadows.cards import Board, is_behind, show
 from shadows.errors import Rejected
@@ -43,16 +46,20 @@ SWEEP_FOR_MS: Final = 40_000  # of the function's minute; the rest is for tellin
 SWEEPERS: Final = 16  # threads: each waits for AWS nearly all its time
 SWEPT_AT_ONCE: Final = 256
 LAST_TRY: Final = 5  # 2 + 4 + 8 + 16 + 32 s after the first; from then on the sweep tries, once a minute
+STRAY_MS: Final = (
+    90_000  # what a click starts and was asked for so long ago has no message of its own any more
+)
 NEVER_TRIED: Final[Mapping[str, int]] = {}
 
 
 class NotedShadows:
-    """Shadows that note which staff were looked at, and of whom something new was asked."""
+    """Shadows that note which staff were looked at, of whom something new was asked, and of which buttons."""
 
     def __init__(self, shadows: Shadows) -> None:
         self._shadows = shadows
         self.read: dict[str, None] = {}
         self.asked: dict[str, None] = {}
+        self.buttons: dict[str, None] = {}
 
     def get(self, thing: str) -> Shadow:
         """As :meth:`shadows.shadow.Shadows.get`."""
@@ -72,6 +79,8 @@ class NotedShadows:
         written = self._shadows.update(thing, desired=desired, reported=reported, version=version)
         if desired is not None and thing.startswith("staff-"):
             self.asked[thing] = None
+        if desired is not None and thing.startswith("button-"):
+            self.buttons[thing] = None
         return written
 
     def delete(self, thing: str) -> None:
@@ -80,7 +89,7 @@ class NotedShadows:
 
     def forget(self) -> None:
         """Note from here on."""
-        self.read, self.asked = {}, {}
+        self.read, self.asked, self.buttons = {}, {}, {}
 
 
 class Queue:
@@ -113,10 +122,18 @@ class Settler:
         queue: Queue,
         teller: Teller | None,
         board: Board | None = None,
+        *,
+        doer: Doer | None = None,
+        sweeps_buttons: bool = False,
+        asks: Asks | None = None,
     ) -> None:
-        """``shadows`` are those of ``place``; on ``board`` hang the cards, None where there are none."""
+        """``shadows`` are those of ``place``; on ``board`` hang the cards, None where there are none; ``doer`` starts what
+        clicks start, and ``sweeps_buttons`` where anything may be started at all; whom other ways than Slack are to reach
+        goes to ``asks``, if there are any.
+        """
         self._place, self._shadows, self._queue, self._teller = place, shadows, queue, teller
-        self._board = board
+        self._board, self._doer, self._sweeps_buttons, self._asks = board, doer, sweeps_buttons, asks
+        self._to_alert: dict[str, str] = {}  # what their shadows ask for, by their names
         self._held_until = 0  # Slack asked us to wait
         self._announced: set[str] = set()  # whose newest card was posted just now
 
@@ -128,8 +145,11 @@ class Settler:
         try:
             yield
         finally:
+            pressed = [*self._shadows.buttons]
             # Those who were only looked at, too: a repeat changes nothing, but what is untold is told.
             self._settle([*self._shadows.read, *self._shadows.asked], began)
+            for thing in pressed:
+                self._have_done(thing, self._place.clock())
 
     def take(self, messages: Iterable[tuple[str, str]]) -> list[str]:
         """Do what messages of the queue ask for.
@@ -145,11 +165,14 @@ class Settler:
         failed: list[str] = []
         tries: dict[str, int] = {}
         cards: dict[str, int] = {}
+        actions: list[JsonObject] = []
         for id, body in messages:
             try:
                 message = json.loads(body)
                 if "show" in message:
                     cards[message["show"]] = message["tries"]
+                elif "do" in message:
+                    actions.append(message)
                 else:
                     tries |= self._take(message)
             except Exception:
@@ -157,6 +180,7 @@ class Settler:
                 failed.append(id)
         self._settle([*tries, *self._shadows.asked], began, tries)
         self._show(cards)
+        self._do(actions)
         return failed
 
     def sweep(self) -> None:
@@ -177,6 +201,8 @@ class Settler:
                 untold += self._sweep({name: listed[name] for name in some}, pool.map, began)
                 swept += len(some)
         self._settle([*untold, *self._shadows.asked], began, dict.fromkeys(untold, LAST_TRY))
+        with _left_to_the_sweep("what clicks start"):
+            self._sweep_buttons(began)
         if swept < len(everybody):
             raise TimeoutError(
                 f"{swept} of {len(everybody)} people were swept in {SWEEP_FOR_MS / 1000:.0f} s"
@@ -196,9 +222,44 @@ class Settler:
                     self._queue.put(alarm.document(), found.due)
             if found.staff.untold:
                 untold.append(found.thing)
+            if alerts.is_open(found.staff):
+                self._ask(found.thing, found.staff.alert)
             if self._board and is_behind(things[found.thing], found.staff, began):
                 self._show_later(found.thing, LAST_TRY, self._place.clock())
         return untold
+
+    def _sweep_buttons(self, began: int) -> None:
+        """Have done what buttons have asked for and no message of the queue is about any more."""
+        for button in self._place.things.list(type="button") if self._sweeps_buttons else ():
+            if starts_something(button):
+                self._have_done(button.name, began, asked_before=began - STRAY_MS)
+
+    def _have_done(self, thing: str, at: int, asked_before: float = math.inf) -> None:
+        """Queue what a button has asked for, each by itself: none waits for another."""
+        with _left_to_the_sweep(thing):
+            for order in waiting_at(self._place, thing):
+                if order.at < asked_before:
+                    tries = 0 if asked_before == math.inf else LAST_TRY
+                    self._queue.put({"do": thing, "id": order.id, "tries": tries}, at)
+
+    def _do(self, actions: list[JsonObject]) -> None:
+        """Start what one click starts, and queue the others behind it: calls come first, and it may take seconds."""
+        for n, message in enumerate(actions):
+            if self._doer is None:
+                return
+            if n:
+                with _left_to_the_sweep(message["do"]):
+                    self._queue.put(message, self._place.clock() + n * PACE_MS)
+                continue
+            try:
+                with _left_to_the_sweep(message["do"]):
+                    do(self._place, message["do"], message["id"], self._doer, _log_action)
+            except NotDone as no:
+                tries = message["tries"] + 1
+                wait_s = max(2.0**tries, no.retry_after_s or 0.0)
+                if tries <= LAST_TRY:  # from then on the sweep tries
+                    with _left_to_the_sweep(message["do"]):
+                        self._queue.put({**message, "tries": tries}, self._place.clock() + int(1000 * wait_s))
 
     def _take(self, message: JsonObject) -> dict[str, int]:
         """Do what one message asks for; whom to tell now comes back, with how often it was tried."""
@@ -216,6 +277,7 @@ class Settler:
         free_at = max(self._place.clock(), self._held_until)
         changed: dict[str, None] = {}
         self._announced.clear()
+        self._to_alert.clear()
         while things := dict.fromkeys(things):
             changed |= self._shadows.asked
             self._shadows.forget()
@@ -226,10 +288,20 @@ class Settler:
             things = self._shadows.asked  # who was free to take a call that waited for them
         for thing in changed.keys() - self._announced if self._board else ():
             self._show_later(thing, 0, self._place.clock())
+        for thing, alert in self._to_alert.items():  # last: a mention waits for nobody
+            self._ask(thing, alert)
+
+    def _ask(self, thing: str, alert: str) -> None:
+        """Have somebody reached by another way. Who has answered meanwhile is spared that by who sends."""
+        if self._asks:
+            with _left_to_the_sweep(thing):
+                self._asks.put(thing, alert)
 
     def _set_alarm(self, thing: str, began: int) -> None:
         """Set the alarm of a state that began just now; one that is older has its alarm already."""
         staff = read(self._place, thing)
+        if alerts.is_open(staff):
+            self._to_alert[thing] = staff.alert
         alarm, due = Alarm.of(thing, staff), rings_at(self._place, thing, staff)
         if alarm and due and alarm.since >= began:
             self._queue.put(alarm.document(), due)
@@ -280,7 +352,10 @@ class Settler:
     def _untold(self, thing: str) -> Untold | None:
         with _left_to_the_sweep(thing):
             found = untold(self._place, thing)
-            return found if self._teller else None
+            if self._teller:
+                return found
+            if found and self._asks:
+                alerts.report_wordless(self._place, thing, noted)
         return None
 
     def _say(self, message: list[str], kind: MentionKind, step: int) -> int:
@@ -318,6 +393,14 @@ class Settler:
                 self._queue.put({"tell": thing, "tries": step, "at": at}, at)
 
 
+def _log_action(tried: Tried) -> None:
+    """AWS has no record of tries: the log has them, and the button's shadow what came of the last one."""
+    if tried.reason:
+        log.error("%s: %s was not started: %s", tried.thing, tried.what, tried.reason)
+    else:
+        log.info("%s: %s was started, id %s", tried.thing, tried.what, tried.order.id)
+
+
 def _messages(found: Mapping[str, Untold]) -> list[list[str]]:
     """Whom each message is about, the newest first; all calls that expired are one."""
     expired = [thing for thing, each in found.items() if each.kind is MentionKind.EXPIRED]
@@ -328,10 +411,10 @@ def _messages(found: Mapping[str, Untold]) -> list[list[str]]:
 
 @contextmanager
 def _left_to_the_sweep(thing: str) -> Iterator[None]:
-    """What fails inside is logged and goes no further, but what the teller says; who was removed is no fault."""
+    """What fails inside is logged and goes no further, but what the teller or the doer says; who was removed is no fault."""
     try:
         yield
-    except NotTold:
+    except (NotTold, NotDone):
         raise
     except Rejected as no:
         if no.code != 404:

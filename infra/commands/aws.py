@@ -21,10 +21,13 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "RunningSeconds": "STAFFCALL_RUNNING_SECONDS",
     "QuietSeconds": "STAFFCALL_QUIET_SECONDS",
     "RemindSeconds": "STAFFCALL_REMIND_SECONDS",
+    "AlertSeconds": "STAFFCALL_ALERT_SECONDS",
     "HistoryDays": "STAFFCALL_HISTORY_DAYS",
     "Lang": "STAFFCALL_LANG",
+    "Actions": "STAFFCALL_ACTIONS",
     "SlackChannel": "SLACK_CHANNEL",
     "SlackApiUrl": "SLACK_API_URL",
+    "TwilioApiUrl": "TWILIO_API_URL",
 }
 SECRETS: Final = (
     "STAFFCALL_BUTTON_TOKEN",
@@ -35,6 +38,7 @@ SECRETS: Final = (
     "SORACOM_BEAM_KEY",
     "STAFFCALL_WEBHOOK_URL",
     "STAFFCALL_WEBHOOK_SECRET",
+    "STAFFCALL_ALERTS",
 )
 ADDRESSES: Final = {
     "KioskUrl": "Kiosk",
@@ -80,7 +84,9 @@ def deploy(here: Here, **options: Any) -> None:
     Timers, language and Slack come from the same variables as for `staffcall run`. What is not given stays as it is.
     """
     from infra.aws.deploy import Wish, deploy  # noqa: PLC0415
+    from infra.ways import check_alerts  # noqa: PLC0415
 
+    check_alerts(here.settings)
     wish = Wish(stack=here.stack_name, parameters=_parameters(here, options), secrets=_secrets(here))
     done = deploy(here.account, wish, _say)
     for line in ["", *_addresses(done.outputs), "", *_next_steps(here, done)]:
@@ -157,6 +163,8 @@ def _value(here: Here, variable: str) -> str:
 
     settings: Settings = here.settings
     value = getattr(settings, VARIABLES[variable][0])
+    if isinstance(value, tuple):
+        return " ".join(value)
     return f"{value:f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
 
 

@@ -1,5 +1,6 @@
 """``staffcall button``: which button calls whom."""
 
+import json
 import re
 from typing import Any, Final
 
@@ -9,10 +10,15 @@ from infra.commands.here import Here, refusals
 from infra.commands.staff import said
 from infra.commands.table import moment, show
 from shadows import registry
+from shadows.reach import Reach, reaches
 from shadows.registry import Button, NewButton
 from shadows.shadow import JsonObject
 from shadows.staff import ClickType
 
+COLUMNS: Final = (
+    *("id", "single", "double", "long", "booth"),
+    *("battery", "last press", "click", "started", "shared"),
+)
 SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -31,7 +37,7 @@ class Span(click.ParamType[int]):
 
 @click.group()
 def button() -> None:
-    """Buttons: add, list, remove."""
+    """Buttons: add, list, move, remove."""
 
 
 @button.command()
@@ -40,10 +46,11 @@ def button() -> None:
     "--staff",
     required=True,
     help="Whom a single click calls: an id; @duty for who is on duty at the booth (see `roster`); or several: all:ID,ID "
-    "at once, turn:ID,ID one after the other, free:ID,ID the first who is free.",
+    "at once, turn:ID,ID one after the other, free:ID,ID the first who is free. Or what it starts: 'lambda:NAME {json}', "
+    "'webhook:https://… {json}', 'topic:a/b {json}'.",
 )
-@click.option("--double", default="", help="Whom a double click calls, if not the same.")
-@click.option("--long", default="", help="Whom a long click calls, if not the same.")
+@click.option("--double", default="", help="Whom a double click calls, or what it starts, if not the same.")
+@click.option("--long", default="", help="Whom a long click calls, or what it starts, if not the same.")
 @click.option(
     "--booth", default="main", show_default=True, help="Where the button is; made if it is missing."
 )
@@ -65,14 +72,33 @@ def add(here: Here, /, id: str, staff: str, **more: Any) -> None:
 @click.option(
     "--unknown", is_flag=True, help="The last 50 buttons that pressed and that nobody has registered."
 )
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def list_(here: Here, unknown: bool) -> None:
-    """List the buttons, with whom they call, their battery and their last press."""
-    if unknown:
-        _list_unknown(here)
-        return
-    columns = ("id", "single", "double", "long", "booth", "battery", "last press", "click")
-    show(columns, [_row(each) for each in registry.buttons(here.place)])
+def list_(here: Here, unknown: bool, as_json: bool) -> None:
+    """List the buttons: what each click does, and who is on duty now; battery, last press, and what came of what it started.
+
+    Who is called by other buttons, too, is under "shared", with these.
+    """
+    strangers = _unknown(here) if unknown else []
+    known = [] if unknown else list(reaches(here.place))
+    if as_json:
+        documents = strangers or [each.document() for each in known]
+        click.echo(json.dumps(documents, ensure_ascii=False, indent=1))
+    elif unknown:
+        show(("id", "door", "last press", "presses"), map(_unknown_row, strangers))
+    else:
+        show(COLUMNS, map(_row, known))
+
+
+@button.command()
+@click.argument("id")
+@click.argument("booth")
+@click.pass_obj
+def move(here: Here, id: str, booth: str) -> None:
+    """Say that a button stands at another booth: what presses from now on call there; calls that stand go on."""
+    before = registry.move_button(here.place, id, booth)
+    moved = f"moved from booth {before} to {booth}" if before != booth else f"at booth {booth} already"
+    click.echo(f"button {id}: {moved}")
 
 
 @button.command()
@@ -84,15 +110,24 @@ def remove(here: Here, id: str) -> None:
     click.echo(f"button {id}: removed")
 
 
-def _row(button: Button) -> tuple[str, ...]:
+def _row(reach: Reach) -> tuple[str, ...]:
+    button = reach.button
     battery = "" if button.battery is None else f"{button.battery:.0%}"
-    calls = (button.calls.get(each, "") for each in ClickType)
-    return (button.id, *calls, button.booth, battery, moment(button.at), button.click)
+    does = (reach.of(each) for each in ClickType)
+    shared = "; ".join(f"{person}: {', '.join(others)}" for person, others in reach.shared.items())
+    last = (moment(button.at), button.click)
+    return (button.id, *does, button.booth, battery, *last, _started(button), shared)
 
 
-def _list_unknown(here: Here) -> None:
-    rows = [(each["button"], each["door"], moment(each["at"]), str(each["count"])) for each in _unknown(here)]
-    show(("id", "door", "last press", "presses"), rows)
+def _started(button: Button) -> str:
+    """What came of the last that it started, and how many presses have yet to."""
+    waiting = f"{button.waiting} waiting" if button.waiting else ""
+    came = f"{button.result}: {button.reason}" if button.reason else button.result
+    return ", ".join(filter(None, (came, waiting)))
+
+
+def _unknown_row(found: JsonObject) -> tuple[str, ...]:
+    return (found["button"], found["door"], moment(found["at"]), str(found["count"]))
 
 
 def _unknown(here: Here) -> list[JsonObject]:

@@ -77,6 +77,7 @@ class Here:
             pid=0,
             data=str(settings.data),
             http=f"http://127.0.0.1:{settings.http_port}",
+            kiosk=f"http://127.0.0.1:{settings.http_port}",
             aws=f"http://127.0.0.1:{settings.aws_port}",
             mqtt=f"127.0.0.1:{settings.mqtt_port}",
         )

@@ -20,7 +20,7 @@ def pair(here: Here, booth: str) -> None:
     """Print a code by which one screen of BOOTH may press from then on."""
     made = screens.invite(_place(here), booth)
     click.echo(f"kiosk {made.screen.id}: within 10 minutes, open this on the screen of {booth}:")
-    click.echo(f"  {here.running.http}/?booth={booth}&pair")
+    click.echo(f"  {here.running.kiosk}/?booth={booth}&pair")
     click.echo(f"and type the code {made.code[:5]} {made.code[5:]}")
 
 

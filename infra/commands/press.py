@@ -19,7 +19,10 @@ def press(here: Here, button: str, kind: str) -> None:
     """Press a button."""
     door = _by_lambda if here.on_aws else _by_http
     answer = door(here, {"button": button, "click": str(kind), "id": str(ULID())})
-    click.echo(plain(f"{answer['thing']}: {answer['state']} (call {answer['call']})"))
+    if "action" in answer:
+        click.echo(plain(f"button {button}: what it starts is asked for ({answer['action']})"))
+    else:
+        click.echo(plain(f"{answer['thing']}: {answer['state']} (call {answer['call']})"))
 
 
 def _by_http(here: Here, body: JsonObject) -> JsonObject:

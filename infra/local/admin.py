@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 from infra import figures, rosters
 from infra.local.history import Wanted
 from shadows import duty, orders, registry, screens, sheet
+from shadows.actions import Action, Allowed, shown
 from shadows.calls import Place
 from shadows.document import parse_json
 from shadows.errors import Rejected
@@ -35,6 +36,7 @@ class Services:
 
     Attributes:
         signs: how the running process is, by its own account.
+        allowed: what buttons may start; what is not named there is registered on this machine, not by the page.
         unknown_buttons: those that pressed and that nobody has registered.
         news: transitions and attempts to tell of them after these two numbers.
         look: at everything that ``staffcall doctor`` looks at.
@@ -47,6 +49,7 @@ class Services:
 
     place: Place
     signs: Callable[[], JsonObject]
+    allowed: Allowed
     unknown_buttons: Callable[[], list[JsonObject]]
     news: Callable[[int, int], JsonObject]
     look: Callable[[JsonObject], Iterable[Finding]]
@@ -188,7 +191,14 @@ def _buttons_and_booths(admin: Blueprint, here: Services) -> None:
     def add_button() -> JsonObject:
         body = _body()
         single = {"single": body.pop("staff")} if "staff" in body else {}
-        return {"done": registry.add_button(place, _read(NewButton, {**body, **single}))}
+        button = _read(NewButton, {**body, **single})
+        _refuse_what_is_not_named(button, here.allowed)
+        return {"done": registry.add_button(place, button)}
+
+    @admin.put("/admin/api/buttons/<id>/booth")
+    def move_button(id: str) -> JsonObject:
+        booth = _text(_body(), "booth")
+        return {"before": registry.move_button(place, id, booth), "booth": booth}
 
     @admin.delete("/admin/api/buttons/<id>")
     def remove_button(id: str) -> JsonObject:
@@ -311,9 +321,21 @@ def _person(person: Person) -> JsonObject:
     }
 
 
+def _refuse_what_is_not_named(button: NewButton, allowed: Allowed) -> None:
+    """By the page nobody reaches more than whoever runs this machine has named."""
+    for name, text in (("staff", button.single), ("double", button.double), ("long", button.long)):
+        action = Action.read(name, text)
+        if action and not allowed.has(action):
+            raise Rejected(
+                403,
+                f"{name}: expected something that STAFFCALL_ACTIONS names, got {action.label}; "
+                "`staffcall button add` on the machine itself needs no such name",
+            )
+
+
 def _button(button: Button) -> JsonObject:
-    calls = {click.lower(): button.calls.get(click, "") for click in ClickType}
-    about = ("id", "booth", "battery", "click", "at", "heard", "heartbeat_s")
+    calls = {click.lower(): shown(button.calls.get(click, "")) for click in ClickType}
+    about = ("id", "booth", "battery", "click", "at", "heard", "heartbeat_s", "result", "reason", "waiting")
     return {**{name: getattr(button, name) for name in about}, **calls}
 
 

@@ -188,6 +188,12 @@ class Attached:
         """For a hook: it is done once the work of another thread is."""
         return asyncio.wrap_future(work, loop=self._loop)
 
+    def begun(self, begin: Callable[[Callable[[object], None]], None]) -> Awaitable[Any]:
+        """The same for work that is begun here: ``begin`` is given whom to call, from any thread, once it is done."""
+        done: Future[object] = Future()
+        begin(done.set_result)
+        return self.after(done)
+
     def _received(self, got: Any) -> None:
         """A message, on the client's thread."""
         packet, hold = got.publish_packet, got.acquire_publish_acknowledgement_control

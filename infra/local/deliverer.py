@@ -17,6 +17,7 @@ from shadows.telling import (
     Note,
     NotTold,
     Teller,
+    Unrecorded,
     Untold,
     deliver,
     deliver_expired,
@@ -81,7 +82,8 @@ class Deliverer:
         self._place = place
         self._teller = teller
         self._note, self._alive = note, alive
-        self._started_ms = place.clock()  # who claimed a message before this process is dead
+        # Whoever claimed a message before this moment has ended: they are dead, or their attempt failed.
+        self._alive_since = place.clock()
         self._awake = threading.Condition()
         self._woken: dict[str, bool] = {}
         self._looked_at: dict[str, bool] = {}
@@ -89,6 +91,7 @@ class Deliverer:
         self._due: dict[str, Untold] = {}
         self._channel = _Hold()
         self._things: dict[str, _Hold] = {}
+        self._unrecorded: dict[str, Unrecorded] = {}  # what Slack took and the disk did not
         self._troubles: dict[str, Trouble] = {}  # by whom they are about; "" is the channel
         self._next_at = 0.0
         self._stopping = False
@@ -183,7 +186,7 @@ class Deliverer:
 
     def _look(self, thing: str, again: bool) -> None:
         try:
-            found = untold(self._place, thing, alive_since=self._started_ms, note=self._note)
+            found = untold(self._place, thing, alive_since=self._alive_since, note=self._note)
         except Rejected as no:
             if no.code != 404:
                 log.warning("%s: cannot be looked at now: %s", thing, no)
@@ -191,6 +194,9 @@ class Deliverer:
         except Exception:
             log.exception("%s: cannot be looked at", thing)
             found = None
+        else:
+            if found is None:
+                self._unrecorded.pop(thing, None)
         if found is None:
             self._forget(thing)
             return
@@ -214,13 +220,17 @@ class Deliverer:
         if not ready or self._teller is None:
             return
         thing = max(ready, key=lambda each: self._due[each].since)
-        expired = [each for each in self._due if self._due[each].kind is MentionKind.EXPIRED]
-        together = expired if thing in expired else [thing]
+        together = self._together_with(thing)
         self._sending = frozenset(together)
         try:
-            done = self._say(self._teller, thing, expired)
+            done = self._say(self._teller, together)
         except NotTold as no:
             self._failed(together, no, held=now < self._channel.until)
+        except Unrecorded as no:
+            log.warning("%s: told, and not on record: %s", thing, no.__cause__)
+            for each in together:
+                self._unrecorded[each] = no
+                self._pause(each, no)
         except Rejected as no:
             log.warning("%s: not delivered: %s", thing, no)
             for each in together:
@@ -234,10 +244,25 @@ class Deliverer:
         # From its end: how long Slack took must not bring two close together.
         self._next_at = time.monotonic() + PACE_S
 
-    def _say(self, teller: Teller, thing: str, expired: list[str]) -> Delivery:
-        if thing not in expired:
-            return deliver(self._place, thing, teller, alive_since=self._started_ms, note=self._note)
-        return deliver_expired(self._place, expired, teller, alive_since=self._started_ms, note=self._note)
+    def _together_with(self, thing: str) -> list[str]:
+        """Whom the same message is about."""
+        if no := self._unrecorded.get(thing):
+            return [each for each in self._unrecorded if self._unrecorded[each] is no]
+        if self._due[thing].kind is not MentionKind.EXPIRED:
+            return [thing]
+        expired = [each for each in self._due if self._due[each].kind is MentionKind.EXPIRED]
+        return [each for each in expired if each not in self._unrecorded]
+
+    def _say(self, teller: Teller, things: list[str]) -> Delivery:
+        first, alive_since = things[0], self._alive_since
+        if no := self._unrecorded.get(first):
+            no.record()
+            for thing in things:
+                del self._unrecorded[thing]
+            return Delivery.REPORTED
+        if self._due[first].kind is MentionKind.EXPIRED:
+            return deliver_expired(self._place, things, teller, alive_since=alive_since, note=self._note)
+        return deliver(self._place, first, teller, alive_since=alive_since, note=self._note)
 
     def _done(self, things: list[str], done: Delivery) -> None:
         if done is Delivery.TOLD:
@@ -253,6 +278,7 @@ class Deliverer:
 
     def _failed(self, things: list[str], no: NotTold, *, held: bool) -> None:
         """Slack did not take it. One that was tried while the others are held makes them wait no longer."""
+        self._alive_since = self._place.clock() + 1
         for thing in [""] if no.channel else things:
             self._begins(thing, no.reason, no.fix or _PASSES)
         if no.fix or not no.channel:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from infra.local.store import Store
+from shadows.actions import Tried
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadow
 from shadows.staff import Staff
@@ -114,18 +115,35 @@ def note(db: sqlite3.Connection, now: int, attempt: Attempt) -> None:
     )
 
 
+def noting_actions(store: Store, clock: Callable[[], int]) -> Callable[[Tried], None]:
+    """The same for what clicks start: ``thing`` is the button, ``call`` the id of what was asked for, ``state`` the click."""
+
+    def noted(tried: Tried) -> None:
+        now, order = clock(), tried.order
+        what = (tried.thing, order.id, order.click, order.at, f"action {tried.what}".strip(), 1)
+        came = (tried.result, tried.reason, tried.took_ms)
+        store.submit(
+            lambda db: db.execute(
+                "INSERT INTO deliveries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (now, *what, *came)
+            )
+        ).add_done_callback(_written)
+
+    return noted
+
+
 def noting(store: Store, clock: Callable[[], int]) -> Callable[[Attempt], None]:
     """A function that writes attempts down, and waits for nothing: what is written after it is durable after it."""
 
-    def written(done: "Future[None]") -> None:
-        if error := done.exception():
-            log.error("An attempt to tell somebody is not on record: %s", error)
-
     def noted(attempt: Attempt) -> None:
         now = clock()
-        store.submit(lambda db: note(db, now, attempt)).add_done_callback(written)
+        store.submit(lambda db: note(db, now, attempt)).add_done_callback(_written)
 
     return noted
+
+
+def _written(done: "Future[Any]") -> None:
+    if error := done.exception():
+        log.error("An attempt is not on record: %s", error)
 
 
 def rows(db: sqlite3.Connection, wanted: Wanted) -> list[JsonObject]:

@@ -103,7 +103,7 @@ class Tally:
             for attempt in attempts:
                 mention(self._calls, attempt)
                 changed[attempt["call"]], attempt_n = None, attempt["n"]
-                if counts and attempt["outcome"] in OUTCOMES:
+                if counts and attempt["outcome"] in OUTCOMES and not attempt["thing"].startswith("button-"):
                     self._deliveries.labels(attempt["outcome"]).inc()
         self._reached = (row_n, attempt_n)
         self._forget()

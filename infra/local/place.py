@@ -18,10 +18,11 @@ import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import checks, running
+from infra.actions import Starter
 from infra.broker import Broker
 from infra.local import check, clock, history, unknown
+from infra.local.actions import Actions
 from infra.local.alerter import Alerter
-from infra.local.alerts import channels_of, senders_of
 from infra.local.auditor import Auditor
 from infra.local.clock import Clock, wall_ms
 from infra.local.deliverer import Deliverer
@@ -33,6 +34,7 @@ from infra.local.history import Retention, Wanted
 from infra.local.http import HttpServer, bind
 from infra.local.limits import Pace
 from infra.local.metrics import Tally
+from infra.local.quiet import Quiet
 from infra.local.roster import Announcer
 from infra.local.service import LocalShadows
 from infra.local.signs import PERIOD_S, Kiosks, Signs
@@ -49,6 +51,7 @@ from infra.local.web import app as web_app
 from infra.local.webhooks import Webhooks
 from infra.settings import Settings, Tokens
 from infra.slack import announce_duty, bot_of, teller_of, way_of
+from infra.ways import channels_of, senders_of
 from shadows.calls import Place
 from shadows.duty import ROSTER
 from shadows.errors import Rejected
@@ -84,6 +87,21 @@ def address_of(bound: socket.socket) -> str:
     """The address by which this machine reaches its own socket."""
     host, port = bound.getsockname()[:2]
     return f"{'127.0.0.1' if host in EVERYWHERE else _bracketed(host)}:{port}"
+
+
+def as_seen(host: str, address: str) -> str:
+    """An address of ours as others on the network reach it, if ``host`` opens it to them."""
+    return f"{_lan_address()}:{address.rpartition(':')[2]}" if host in EVERYWHERE else address
+
+
+def _lan_address() -> str:
+    """The address by which others on the network reach this machine; no packet is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # an address for documentation: only the route is asked for
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
 
 
 def _bracketed(host: str) -> str:
@@ -140,27 +158,32 @@ class LocalPlace:
         self.gateway = self.twin.gateway
         for name in THING_TYPES:
             self.twin.registry.create_type(name)
+        local = LocalShadows(self.twin.service)
         self.place = Place(
-            shadows=LocalShadows(self.twin.service),
+            shadows=local,
             things=LocalThings(self.twin.registry),
             clock=self.clock,
             timing=settings.timing,
             channels=channels_of(settings),
             wake=lambda thing: self.deliverer.wake(thing, again=True),
+            is_quiet=lambda thing: self.quiet is not None and self.quiet.has(thing),
         )
         self.unknown = UnknownButtons(store)
         self.bot = bot_of(settings)
+        self.quiet = self._quiet() if self.bot and settings.slack_quiet else None
         teller = teller_of(settings, self.bot)
         self.announcer = (
             Announcer(partial(announce_duty, self.place, teller, settings.lang)) if teller else None
         )
         self.deliverer = Deliverer(self.place, teller, history.noting(store, wall_ms), self.signs.alive)
-        self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive)
+        self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive, local.get_many)
         self.health = Health(self.clock)
         self.health.listen_to("slack", self.deliverer.troubles)
+        if self.quiet:
+            self.health.listen_to("slack", self.quiet.troubles)
         if self.attached:
             self.health.listen_to("broker", self.attached.troubles)
-        self.senders = senders_of(settings, opened)
+        self.senders = senders_of(settings, opened.link)
         self.alerter = (
             Alerter(self.place, self.senders, history.noting(store, wall_ms), self.signs.alive)
             if self.senders
@@ -171,6 +194,13 @@ class LocalPlace:
         self.updater = Updater(self.place, self.bot) if self.bot and way_of(settings) == "bot" else None
         self.webhooks = Webhooks(settings.webhook_urls, settings.webhook_secret, store, self.signs.alive)
         self.health.listen_to("webhook", self.webhooks.troubles)
+        self.actions = Actions(
+            self.place,
+            Starter(settings.actions, settings.webhook_secret, self.twin.say),
+            history.noting_actions(store, wall_ms),
+            self.signs.alive,
+        )
+        self.health.listen_to("action", self.actions.troubles)
         self.follower = Follower(
             self.place, self.timers, self.deliverer.wake, self.signs.alive, changed=self.changed
         )
@@ -192,8 +222,9 @@ class LocalPlace:
 
     def announced(self, messages: Sequence[tuple[str, bytes]]) -> None:
         """What the shadow service says, on its writer's thread: hand it on, and wait for nothing."""
-        for message in messages:
-            self.follower.hear(*message)
+        for topic, payload in messages:
+            self.follower.hear(topic, payload)
+            self.actions.hear(topic)
 
     def changed(self, thing: str) -> None:
         """Somebody's shadow has changed: whoever shows that elsewhere looks at it."""
@@ -269,12 +300,15 @@ class LocalPlace:
         if self.announcer:
             self._start(self.announcer)
         self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator
+        if self.quiet:
+            self._start(self.quiet)
         if self.updater:
             self._start(self.updater)
         if self.alerter:
             self.signs.begin("alerter")
             self._start(self.alerter)
-        self.signs.begin(*self.webhooks.names)
+        self.signs.begin("actions", *self.webhooks.names)
+        self._start(self.actions)
         self._start(self.webhooks)
         self._start(self.watch)
         self._start(self.health)
@@ -301,6 +335,12 @@ class LocalPlace:
         for what in KINDS:
             self.health.listen_to(what, partial(watch.troubles, what))
         return watch
+
+    def _quiet(self) -> Quiet:
+        """Whoever asks Slack who wants not to be disturbed."""
+        settings = self.settings
+        asker = Asker(web_client(settings.slack_api_url, settings.slack_bot_token), patience_s=0)
+        return Quiet(self.place, asker, settings.slack_quiet)
 
     def _follow_clock(self) -> None:
         """If the system's clock was set since we ran last, what is under way ends when it would have ended."""
@@ -341,6 +381,7 @@ class LocalPlace:
             history=self.records,
             news=lambda row, delivery: self.store.run(lambda db: history.news(db, row, delivery)),
             look=self.look,
+            allowed=self.settings.actions,
             id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
             connected=lambda: None if self.attached else self.kiosks.seen(),
@@ -385,6 +426,7 @@ class LocalPlace:
             pid=os.getpid(),
             data=str(folder.resolve()),
             http=f"http://{self.names['STAFFCALL_HTTP_PORT']}",
+            kiosk=f"http://{as_seen(self.settings.host, self.names['STAFFCALL_HTTP_PORT'])}",
             aws=f"http://{self.names['STAFFCALL_AWS_PORT']}",
             mqtt=address_of(self.mqtt) if self.mqtt else self._addresses().mqtt,
         )
@@ -462,7 +504,7 @@ class LocalPlace:
                 key=self.tokens.link,
                 lang=self.settings.lang,
                 public_url=self.settings.public_url,
-                twilio_tokens=self.senders.tokens(),
+                twilio_tokens=self.senders.tokens,
                 note=history.noting(self.store, wall_ms),
             )
         )

@@ -14,15 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from infra.local.alerts import check_alerts
 from infra.local.backup import BackupError, finish
 from infra.local.gateway import Tls, TlsError
 from infra.local.gateway.limits import MAX_CLIENTS
 from infra.local.http import bind
-from infra.local.place import EVERYWHERE, Addresses, LocalPlace, address_of
+from infra.local.place import Addresses, LocalPlace, address_of, as_seen
 from infra.local.rescue import opened as opened_store
 from infra.local.store import Store, StoreError
 from infra.settings import SHORT, TOKENS_FILE, Settings, SettingsError, guessable, tokens
+from infra.ways import check_alerts
 
 log = logging.getLogger(__name__)
 
@@ -200,13 +200,9 @@ def _with_simulator(settings: Settings, http: socket.socket, secret: str) -> Set
 def _greeting(settings: Settings, addresses: Addresses, *, demo: bool) -> str:
     """What is printed once everything is up."""
 
-    def seen(address: str) -> str:
-        """As others on the network see it, if it is open to them."""
-        return f"{_lan_address()}:{address.rpartition(':')[2]}" if settings.host in EVERYWHERE else address
-
-    kiosk = seen(addresses.http)
-    devices = seen(addresses.mqtt) if settings.devices_host == settings.host else addresses.mqtt
-    kiosks = settings.ws_url or f"ws://{seen(addresses.websocket)}/mqtt"
+    kiosk = as_seen(settings.host, addresses.http)
+    devices = as_seen(settings.devices_host, addresses.mqtt)
+    kiosks = settings.ws_url or f"ws://{as_seen(settings.host, addresses.websocket)}/mqtt"
     folder = settings.data / "demo" if demo else settings.data
     token = "STAFFCALL_BUTTON_TOKEN" if settings.button_token else folder / TOKENS_FILE
     admin = "STAFFCALL_ADMIN_TOKEN" if settings.admin_token else folder / TOKENS_FILE
@@ -223,13 +219,3 @@ def _greeting(settings: Settings, addresses: Addresses, *, demo: bool) -> str:
     return "\n".join(
         ["Staff Call is running. Ctrl-C stops it.", *(f"  {name:8} {what}" for name, what in lines)]
     )
-
-
-def _lan_address() -> str:
-    """The address by which others on the network reach this machine; no packet is sent to find it."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # an address for documentation: only the route is asked for
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])

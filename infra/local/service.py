@@ -1,5 +1,6 @@
 """The shadow service: requests in, answers out, over the store. It behaves as AWS IoT Core's does."""
 
+import json
 import logging
 import re
 import sqlite3
@@ -7,9 +8,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, TypeVar
+from functools import lru_cache
+from typing import Final
 
 from infra.local.store import Store, savepoint
 from shadows import document as shadow_document
@@ -17,7 +20,6 @@ from shadows.document import Document
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadow
 
-T = TypeVar("T")
 Message = tuple[str, bytes]  # topic, payload
 OnChange = Callable[[sqlite3.Connection, str, JsonObject | None, JsonObject], None]
 
@@ -158,32 +160,41 @@ class ShadowService:
         Raises:
             Rejected: 400, for a topic that no request is published to.
         """
+        done: Future[list[Message]] = Future()
+        self.take(topic, payload, sender, done.set_result)
+        return done
+
+    def take(self, topic: str, payload: bytes, sender: str, then: Callable[[list[Message]], object]) -> None:
+        """The same, for whoever needs no future: ``then`` is called with the messages, most often on the writer's thread."""
         shadow, operation = request_of(topic, strict=self.strict_names)
+        flight = (sender, shadow.thing) if self._few_in_flight and sender else None
+        if flight and not self._took_off(flight):
+            then(self._reply(shadow, operation, payload, _too_many_in_flight))
+            return
 
-        def say(answers: Outcome) -> list[Message]:
-            try:
-                return self._say(shadow, operation, answers())
-            except Rejected as no:
-                refused = no
-            except Exception:
-                log.exception("a bug in the answer to %s", topic)
-                refused = Rejected(500, "Internal service failure")
-            answer = shadow_document.rejected(refused, self._token(payload))
-            return self._say(shadow, operation, [("rejected", answer)])
+        def work(db: sqlite3.Connection) -> Answers:
+            return self._answer(db, shadow, operation, payload, throttle=self._throttle)
 
-        if not (self._few_in_flight and sender):
-            return self._submit(shadow, operation, payload, throttle=self._throttle, say=say)
-        flight = (sender, shadow.thing)
-        if not self._took_off(flight):
-            refused: Future[list[Message]] = Future()
-            refused.set_result(say(_too_many_in_flight))
-            return refused
+        def tell(answers: Outcome) -> None:
+            if flight:
+                self._landed(flight)  # before anybody hears: who is answered may ask again
+            then(self._reply(shadow, operation, payload, answers))
 
-        def land(answers: Outcome) -> list[Message]:
-            self._landed(flight)  # before anybody hears: who is answered may ask again
-            return say(answers)
+        self._store.tell(work, tell)
 
-        return self._submit(shadow, operation, payload, throttle=self._throttle, say=land)
+    def _reply(
+        self, shadow: ShadowName, operation: Operation, payload: bytes, answers: Outcome
+    ) -> list[Message]:
+        """Announce the answers to a request, or why there are none."""
+        try:
+            return self._say(shadow, operation, answers())
+        except Rejected as no:
+            refused = no
+        except Exception:
+            log.exception("a bug in the answer to %s of %s", operation, shadow.topic)
+            refused = Rejected(500, "Internal service failure")
+        answer = shadow_document.rejected(refused, self._token(payload))
+        return self._say(shadow, operation, [("rejected", answer)])
 
     def ask(
         self, shadow: ShadowName, operation: Operation, payload: bytes = b"", *, own: bool = False
@@ -203,8 +214,13 @@ class ShadowService:
                 self._say(shadow, operation, accepted)
             return accepted[0][1]
 
+        throttle = self._throttle and not own
+
+        def work(db: sqlite3.Connection) -> Answers:
+            return self._answer(db, shadow, operation, payload, throttle=throttle)
+
         self._store.refuse_to_wait_here()
-        return self._submit(shadow, operation, payload, throttle=self._throttle and not own, say=say).result()
+        return self._store.submit_and_tell(work, say).result()
 
     def named(self, thing: str, *, after: str = "", most: int = 25) -> list[str]:
         """The names of a thing's named shadows, in order, from the one behind ``after``."""
@@ -215,6 +231,27 @@ class ShadowService:
             ).fetchall()
         )
         return [name for (name,) in found]
+
+    def shadows_of(self, things: Sequence[str]) -> dict[str, Shadow]:
+        """The classic shadows of these things, at one moment; without those that are not there, or cannot be read."""
+        try:
+            rows = self._store.run(
+                lambda db: db.execute(
+                    "SELECT thing, version, document FROM shadows "
+                    "WHERE name = '' AND document IS NOT NULL AND thing IN (SELECT value FROM json_each(?))",
+                    (json.dumps(things),),
+                ).fetchall()
+            )
+        except Rejected:  # what is wrong with one of them is for whoever asks for it alone
+            return {}
+        found = {}
+        for thing, version, text in rows:
+            with suppress(ValueError, TypeError):
+                state = Document.read(text).state
+                found[thing] = Shadow(
+                    desired=state.get("desired", {}), reported=state.get("reported", {}), version=version
+                )
+        return found
 
     def _took_off(self, flight: tuple[str, str]) -> bool:
         """Count one more request of a connection for a thing, unless there are too many."""
@@ -229,22 +266,6 @@ class ShadowService:
             self._flying[flight] -= 1
             if not self._flying[flight]:
                 del self._flying[flight]
-
-    def _submit(
-        self,
-        shadow: ShadowName,
-        operation: Operation,
-        payload: bytes,
-        *,
-        throttle: bool,
-        say: Callable[[Outcome], T],
-    ) -> "Future[T]":
-        """A future of what ``say`` makes of the answers, after the commit: nobody who waits knows before all have heard."""
-
-        def work(db: sqlite3.Connection) -> Answers:
-            return self._answer(db, shadow, operation, payload, throttle=throttle)
-
-        return self._store.submit_and_tell(work, say)
 
     def _say(self, shadow: ShadowName, operation: Operation, answers: Answers) -> list[Message]:
         messages = [(f"{shadow.topic}/{operation}/{kind}", payload) for kind, payload in answers]
@@ -373,6 +394,7 @@ def _too_many_in_flight() -> Answers:
     raise Rejected(429, f"Too many requests: a connection has at most {IN_FLIGHT} in flight for a thing")
 
 
+@lru_cache(4096)  # whoever asks asks again
 def request_of(topic: str, *, strict: bool = True) -> tuple[ShadowName, Operation]:
     """What is asked for by a publish to this topic, and of which shadow.
 
@@ -396,6 +418,10 @@ class LocalShadows:
     def get(self, thing: str) -> Shadow:
         """As :meth:`shadows.shadow.Shadows.get`."""
         return shadow_document.shadow_of(self._service.ask(ShadowName(thing), Operation.GET, own=True))
+
+    def get_many(self, things: Sequence[str]) -> dict[str, Shadow]:
+        """Those that can be read of these things' shadows, at one moment: many cost little more than one."""
+        return self._service.shadows_of(things)
 
     def update(
         self,

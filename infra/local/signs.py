@@ -40,6 +40,7 @@ PERIOD_S: Final[dict[str, float]] = {
     "slack": 60.0,
     "webhook": 10.0,
     "alerter": 10.0,
+    "actions": 10.0,
 }
 _AGAIN: Final = "Start `staffcall run` again: no call is lost by that. Its log says what happened."
 _NETWORK: Final = (
@@ -60,8 +61,9 @@ _PARTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "disk": ("disk", "The disk takes nothing more: presses are refused, now or soon", DISK),
     "watch": ("watch", "Nobody looks after signs of life", _AGAIN),
     "socket": ("slack", "Socket Mode is silent: what staff answer in Slack is not heard", _NETWORK),
-    "slack": ("slack", "Slack does not answer", _NETWORK),
+    "slack": ("slack", "Slack cannot be used", _NETWORK),
     "alerter": ("alert", "Nobody sends alerts any more", _AGAIN),
+    "actions": ("action", "Nobody starts what clicks start any more", _AGAIN),
     "webhook": ("webhook", "Nobody sends to a webhook of STAFFCALL_WEBHOOK_URL any more", _AGAIN),
 }
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -45,18 +45,22 @@ class _Abandoned(Exception):  # noqa: N818 - it is the error that it carries
 @dataclass(frozen=True, slots=True)
 class _Job:
     work: Work[Any]
-    tell: Callable[[Outcome[Any]], Any]
-    done: Future[Any] = field(default_factory=Future)
+    tell: Callable[[Outcome[Any]], object]
+    is_wanted: Callable[[], bool]
 
     def settle(self, outcome: Any) -> None:
         try:
-            self.done.set_result(self.tell(partial(_given, outcome)))
-        except Exception as no:
-            self.done.set_exception(no)
+            self.tell(partial(_given, outcome))
+        except Exception:
+            log.exception("a bug where an outcome is told")
 
 
 def _itself(outcome: Outcome[T]) -> T:
     return outcome()
+
+
+def _always() -> bool:
+    return True
 
 
 def _given(outcome: Any) -> Any:
@@ -103,14 +107,30 @@ class Store:
 
     def submit_and_tell(self, work: Work[T], tell: Callable[[Outcome[T]], Told]) -> Future[Told]:
         """The same; the future has what ``tell`` makes of the outcome, once that is durable, on the writer's thread."""
-        job = _Job(work, tell)
+        done: Future[Told] = Future()
+
+        def settle(outcome: Outcome[T]) -> None:
+            try:
+                done.set_result(tell(outcome))
+            except Exception as no:
+                done.set_exception(no)
+
+        self.tell(work, settle, is_wanted=done.set_running_or_notify_cancel)
+        return done
+
+    def tell(
+        self, work: Work[T], tell: Callable[[Outcome[T]], object], *, is_wanted: Callable[[], bool] = _always
+    ) -> None:
+        """The same for whoever needs no future, which takes longer to make and settle than small work does: ``tell`` is
+        called with the outcome. What is not wanted any more, once it is its turn, is not done.
+        """
+        job = _Job(work, tell, is_wanted)
         with self._changed:
             if not self._closed:
                 self._jobs.append(job)
                 self._changed.notify()
-                return job.done
+                return
         job.settle(Rejected(503, "The store is closed: the service is stopping"))
-        return job.done
 
     def run(self, work: Work[T]) -> T:
         """Have ``work`` done, and wait until it is durable."""
@@ -135,7 +155,7 @@ class Store:
 
     def _write(self) -> None:
         while jobs := self._gathered():
-            self._settle([job for job in jobs if job.done.set_running_or_notify_cancel()])
+            self._settle([job for job in jobs if job.is_wanted()])
         with suppress(sqlite3.Error):  # a disk that fails while it folds the WAL in: the next start does that
             self._db.close()
         self._lock.close()

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from infra.local.clock import step_watch
 from infra.local.signs import PERIOD_S
 from shadows.calls import Place, take_next
 from shadows.reset import Alarm, ring, rings_at, sweep
+from shadows.shadow import Shadow
 from shadows.staff import BUSY, UNTOLD_FOR_MS, Staff
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ SWEEP_EVERY_MS: Final = 60_000
 LOOK_EVERY_S: Final = 1.0
 AGAIN_AFTER_S: Final = 1.0
 BEAT: Final = "beat"
+TOGETHER: Final = 100  # people whose shadows the sweep reads at once: a press waits no longer than for these
 LONGEST_MS: Final = 86_400_000  # what a nonsense date asks for is looked at again tomorrow
 
 
@@ -33,14 +35,20 @@ class Timers:
     """
 
     def __init__(
-        self, place: Place, wake: Callable[[str], None], alive: Callable[[str], None] = lambda _part: None
+        self,
+        place: Place,
+        wake: Callable[[str], None],
+        alive: Callable[[str], None] = lambda _part: None,
+        get_many: Callable[[Sequence[str]], Mapping[str, Shadow]] = lambda _things: {},
     ) -> None:
         """``wake`` is called for each person whose shadow the sweep finds with a delta; ``alive`` hears that
-        alarms ring (``timer``) and that the sweep came (``sweep``).
+        alarms ring (``timer``) and that the sweep came (``sweep``). ``get_many`` reads what it can of many shadows at
+        once; the sweep reads the others one by one.
         """
         self._place = place
         self._wake = wake
         self._alive = alive
+        self._get_many = get_many
         self._jobs = ThreadPoolExecutor()
         self._scheduler = BackgroundScheduler(
             executors={"default": self._jobs},
@@ -147,7 +155,9 @@ class Timers:
             log.error("%s: not swept", thing, exc_info=error)
 
         everybody = [thing.name for thing in self._place.things.list(type="staff")]
-        for found in sweep(self._place, everybody, on_error=failed):
-            if self.follow(found.thing, found.staff) and found.staff.untold:
-                self._wake(found.thing)
+        for at in range(0, len(everybody), TOGETHER):
+            some = everybody[at : at + TOGETHER]
+            for found in sweep(self._place, some, on_error=failed, known=self._get_many(some)):
+                if self.follow(found.thing, found.staff) and found.staff.untold:
+                    self._wake(found.thing)
         self._alive("sweep")

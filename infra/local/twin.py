@@ -8,13 +8,14 @@ import threading
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flask import Flask
 
 from infra.local import retained
 from infra.local.clock import wall_ms
-from infra.local.gateway import Client, Elsewhere, Gateway, Guests, Message, Tls
+from infra.local.gateway import Client, Elsewhere, Gateway, Guests, Message, PublishProperties, Tls
 from infra.local.rest import app
 from infra.local.service import OnChange, ShadowService
 from infra.local.store import Store
@@ -111,6 +112,15 @@ class Twin:
         )
         self.registry = Registry(store)
 
+    def say(self, topic: str, payload: bytes, correlation: bytes) -> None:
+        """Publish in our own name, to whoever subscribed; what only devices may publish is nothing of ours.
+
+        Raises:
+            Rejected: 503, if an external broker is away.
+        """
+        properties = PublishProperties(correlation=correlation)
+        self._loop.call(self._publish(Message(topic=topic, payload=payload, qos=1, properties=properties)))
+
     def rest(self, also: Callable[[Message], None] = _nothing) -> Flask:
         """The REST port's application; ``also`` is called with each message that is published over it."""
 
@@ -163,11 +173,10 @@ class Twin:
     def _asked(self, message: Message, client: Client) -> Awaitable[None] | Elsewhere | None:
         """A message on a request topic of the shadow service. PUBACK waits for the commit."""
         try:
-            answered = self.service.handle(message.topic, message.payload, sender=client.id)
+            return self.gateway.begun(partial(self.service.take, message.topic, message.payload, client.id))
         except Rejected as no:
             log.warning("%s: %s", message.topic, no)
             return None
-        return self.gateway.after(answered)
 
     def _retained(self, message: Message, _client: Client) -> Awaitable[None] | Elsewhere:
         """A message of a client that is to be retained. PUBACK waits until it is on disk."""

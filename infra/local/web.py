@@ -19,6 +19,7 @@ from infra.local.limits import Strangers, TooMany
 from infra.local.login import Entrance, Sessions, wants_page
 from infra.local.login import blueprint as login_blueprint
 from infra.local.metrics import Page, Tally
+from shadows.actions import Allowed
 from shadows.calls import Place, read
 from shadows.errors import Rejected
 from shadows.finding import Finding
@@ -51,6 +52,7 @@ class Web:
         signs: how the place is, as only it knows.
         news: what is on record after a transition and an attempt of these numbers.
         look: at everything that ``staffcall doctor`` looks at, given ``signs`` and the troubles.
+        allowed: what buttons may start.
         id_by_email: whose address in Slack this is.
         erase: takes a thing out of the history; the answer is its pseudonym.
         connected: the screens that are there, or were a while ago; None where nobody knows.
@@ -73,6 +75,7 @@ class Web:
     history: Callable[[Wanted], dict[str, Any]]
     news: Callable[[int, int], dict[str, Any]]
     look: Callable[[dict[str, Any]], Iterable[Finding]]
+    allowed: Allowed
     id_by_email: Callable[[str], str]
     erase: Callable[[str], str]
     connected: Callable[[], list[dict[str, Any]] | None]
@@ -214,6 +217,7 @@ def _services(web: Web) -> admin.Services:
     return admin.Services(
         place=web.place,
         signs=lambda: _signs(web),
+        allowed=web.allowed,
         unknown_buttons=web.unknown_buttons,
         news=web.news,
         look=web.look,

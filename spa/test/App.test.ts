@@ -227,6 +227,18 @@ describe("with nobody to show", () => {
     expect(app.find("code").text()).toBe("staffcall booth add annex");
   });
 
+  it("says it in both languages, and the command once", async () => {
+    const { say } = await screen(["ja", "en"], "annex");
+    await say(...rejected("booth-annex", 404));
+    const said = app.findAll(".notice-text").map((each) => [each.attributes("lang"), each.text()]);
+    expect(said).toEqual([
+      ["ja", "窓口「annex」はまだありません"],
+      ["en", "Booth “annex” does not exist yet"],
+    ]);
+    expect(app.findAll(".notice-how")).toHaveLength(2);
+    expect(app.findAll("code")).toHaveLength(1);
+  });
+
   it("offers no command for a booth that cannot be", async () => {
     await screen("en", "<b>");
     await vi.advanceTimersByTimeAsync(0);

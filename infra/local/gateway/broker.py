@@ -6,7 +6,7 @@ Everything here runs on the thread of one asyncio loop.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -22,16 +22,38 @@ log = logging.getLogger(__name__)
 
 
 class Elsewhere:
-    """Work of another thread, whose callbacks are called on the loop's: by ``soon``, in the order of what goes that way."""
+    """Work of another thread, which says there that it is ``done``; its callbacks are called on the loop's thread, by
+    ``soon``, in the order of what goes that way.
+    """
 
-    __slots__ = ("_soon", "_work")
+    __slots__ = ("_callbacks", "_error", "_soon")
 
-    def __init__(self, work: "Future[Any]", soon: Callable[[Callable[[], object]], None]) -> None:
-        self._work, self._soon = work, soon
+    def __init__(self, soon: Callable[[Callable[[], object]], None]) -> None:
+        self._soon = soon
+        self._callbacks: list[Callable[[Any], object]] = []
+        self._error: BaseException | None = None
+
+    def done(self, _result: object = None) -> None:
+        self._soon(self._call)
+
+    def settled(self, work: "Future[Any]") -> None:
+        """It is done as this is, or failed."""
+        self._error = CancelledError() if work.cancelled() else work.exception()
+        self.done()
 
     def add_done_callback(self, callback: Callable[[Any], object]) -> None:
-        soon = self._soon
-        self._work.add_done_callback(lambda work: soon(partial(callback, work)))
+        """On the loop's thread, before that turns to anything else."""
+        self._callbacks.append(callback)
+
+    def cancelled(self) -> bool:
+        return False
+
+    def exception(self) -> BaseException | None:
+        return self._error
+
+    def _call(self) -> None:
+        for callback in self._callbacks:
+            callback(self)
 
 
 Take = Callable[[Message, Client], Awaitable[None] | Elsewhere | None]

@@ -116,7 +116,15 @@ class Gateway:
 
     def after(self, work: "Future[Any]") -> Elsewhere:
         """For a hook: it is done once the work of another thread is, and what that published before has gone out."""
-        return Elsewhere(work, self._soon)
+        elsewhere = Elsewhere(self._soon)
+        work.add_done_callback(elsewhere.settled)
+        return elsewhere
+
+    def begun(self, begin: Callable[[Callable[[object], None]], None]) -> Elsewhere:
+        """The same for work that is begun here: ``begin`` is given whom to call, from any thread, once it is done."""
+        elsewhere = Elsewhere(self._soon)
+        begin(elsewhere.done)
+        return elsewhere
 
     def _soon(self, call: Callable[[], object]) -> None:
         """Have something called on the loop's thread. What comes close together shares one waking of the loop: each costs

@@ -14,11 +14,13 @@ from urllib.parse import urlencode, urlsplit
 from flask import Blueprint, Response, request, send_from_directory
 from ulid import ULID
 
+from button_handlers.press import bound
 from infra.local.simulator.channel import Channel, From, Person
 from shadows.calls import Place, read
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
-from shadows.staff import ClickType
+from shadows.staff import ClickType, Group
+from shadows.whom import ON_DUTY
 
 PAGE: Final = Path(__file__).parent / "page"
 BODY_LIMIT: Final = 64 * 1024
@@ -190,11 +192,14 @@ class Simulator:
 
     def _buttons(self) -> Iterator[JsonObject]:
         for thing in self._demo.place.things.list(type="button"):
-            calls = {click: thing.attributes.get(click.lower()) for click in ClickType}
+            try:
+                calls = {click: bound(thing, click) for click in ClickType}
+            except Rejected:  # nobody
+                calls = {}
             yield {
                 "id": thing.name.removeprefix("button-"),
                 "booth": thing.attributes.get("booth", ""),
-                "calls": {click: f"staff-{staff}" for click, staff in calls.items() if staff},
+                "calls": {click: _thing(whom) for click, whom in calls.items()},
             }
 
 
@@ -274,6 +279,11 @@ def _name(place: Place, thing: str) -> str:
         return read(place, thing).name
     except Rejected:  # removed at this very moment
         return thing.removeprefix("staff-")
+
+
+def _thing(whom: str) -> str:
+    """Whom a click calls, by their thing; a group, and who is on duty, as they are."""
+    return whom if whom == ON_DUTY or Group.read(whom) else f"staff-{whom}"
 
 
 def _escaped(text: str) -> str:

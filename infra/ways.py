@@ -1,9 +1,9 @@
-"""By which ways other than Slack people are reached, as the settings say."""
+"""By which ways other than Slack people are reached, as the settings say; the same in both places."""
 
 from typing import TYPE_CHECKING
 
 from infra.alerts.templates import templates
-from infra.settings import Settings, SettingsError, Tokens
+from infra.settings import Settings, SettingsError
 from infra.slack import way_of
 from shadows.channels import Channels
 
@@ -24,8 +24,8 @@ def channels_of(settings: Settings) -> Channels:
     )
 
 
-def senders_of(settings: Settings, opened: Tokens) -> "Senders | None":
-    """Who sends alerts; None if no way is set.
+def senders_of(settings: Settings, key: str) -> "Senders | None":
+    """Who sends alerts; None if no way is set. ``key`` signs their links.
 
     Raises:
         ValueError: apprise does not know one of them.
@@ -38,7 +38,7 @@ def senders_of(settings: Settings, opened: Tokens) -> "Senders | None":
         templates(settings.alerts),
         lang=settings.lang,
         public_url=settings.public_url,
-        key=opened.link,
+        key=key,
         twilio_url=settings.twilio_api_url,
     )
 
@@ -46,7 +46,7 @@ def senders_of(settings: Settings, opened: Tokens) -> "Senders | None":
 def check_alerts(settings: Settings) -> None:
     """Raise SettingsError, if one of the ways is none."""
     try:
-        senders_of(settings, Tokens(admin="", button=""))
+        senders_of(settings, "")
     except ValueError as error:
         raise SettingsError(
             "STAFFCALL_ALERTS: expected URLs of apprise with spaces between them, such as "
