@@ -205,7 +205,9 @@ def of_slack(settings: Settings, people: Iterable[Person], *, post: bool) -> Ite
         members = [Member(thing=f"staff-{each.id}", slack=each.slack) for each in people if each.slack]
         asker = bot_asker(settings)
         events = bool(settings.slack_app_token or settings.slack_signing_secret)
-        yield from check.of_bot(asker, settings.slack_channel, members, events=events)
+        yield from check.of_bot(
+            asker, settings.slack_channel, members, events=events, hours="dnd" in settings.slack_quiet
+        )
     if settings.slack_app_token:
         yield from check.of_socket(Asker(web_client(settings.slack_api_url, settings.slack_app_token)))
     if teller := teller_of(settings, bot_of(settings)) if post and way else None:

@@ -17,6 +17,8 @@ from infra.commands.doctor import doctor
 from infra.commands.here import Here
 from infra.commands.history import history
 from infra.commands.kiosk import kiosk
+from infra.commands.listen import listen
+from infra.commands.machine import machine
 from infra.commands.press import press
 from infra.commands.report import report
 from infra.commands.roster import roster
@@ -104,7 +106,7 @@ def _aimed(command: click.Command, *options: click.Option) -> click.Command:
 
 
 for command in (
-    staff, button, booth, roster, kiosk, slack, press, watch, report, history, doctor, backup, restore,
+    staff, button, booth, roster, kiosk, machine, slack, press, listen, watch, report, history, doctor, backup, restore,
 ):  # fmt: skip
     staffcall.add_command(_aimed(command, TARGET, STACK))
 staffcall.add_command(_aimed(aws, STACK))

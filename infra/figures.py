@@ -209,6 +209,40 @@ class Figures:
         return tenths[4], tenths[8]
 
 
+Before = tuple[int, int] | None  # the numbers of a row and of a delivery: only what is older
+
+
+def whole(page: Callable[[Before], JsonObject]) -> JsonObject:
+    """All that is on record, however much it is; ``page`` gives the last part, or the last one before something."""
+    found = page(None)
+    parts = [found]
+    while not found["complete"]:
+        found = page(tuple(part[0]["n"] if (part := found[name]) else 0 for name in ("rows", "deliveries")))  # type: ignore[arg-type]
+        parts.append(found)
+    rows, sent = ([row for part in reversed(parts) for row in part[name]] for name in ("rows", "deliveries"))
+    return {"rows": rows, "deliveries": sent, "complete": True}
+
+
+def plain(told: Sequence[Told]) -> JsonObject:
+    """All figures as JSON: ``{"all", "booths", "hours", "people"}``; of each leg the median and the 90th percentile, or null."""
+
+    def of(figures: Figures) -> JsonObject:
+        counts = {
+            "of": figures.of,
+            "calls": figures.calls,
+            "answered": figures.answered,
+            "missed": figures.missed,
+        }
+        return {**counts, "times": {str(leg): figures.spread(leg) for leg in Leg}}
+
+    return {
+        "all": of(overall(told)),
+        "booths": [of(each) for each in by_booth(told)],
+        "hours": [of(each) for each in by_hour(told)],
+        "people": [of(each) for each in by_person(told)],
+    }
+
+
 def overall(told: Iterable[Told]) -> Figures:
     """Of all calls."""
     return _figures("all calls", list(told))

@@ -64,6 +64,7 @@ class Settings:
         webhook_urls, webhook_secret: who is told of each transition, and what that is signed with; the secret alone is
             of use where buttons start webhooks.
         actions: what buttons may start.
+        slack_quiet: what of Slack counts as not to be disturbed: ``dnd``, and emoji of a status.
         admin_token, button_token: "" if they are to be made; :func:`tokens` has them in the end.
         target: where the subcommands act: ``local`` or ``aws``.
     """
@@ -104,6 +105,7 @@ class Settings:
     slack_signing_secret: str = field(default="", repr=False)
     slack_channel: str = ""
     slack_api_url: str = ""
+    slack_quiet: tuple[str, ...] = ()
     soracom_beam_key: str = field(default="", repr=False)
 
     @property
@@ -265,6 +267,13 @@ def _actions(value: str) -> Allowed:
         ) from None
 
 
+def _quiet(value: str) -> tuple[str, ...]:
+    named = tuple(dict.fromkeys(filter(None, re.split(r"[\s,]+", value.lower()))))
+    if not all(each == "dnd" or re.fullmatch(r":[a-z0-9_+'-]{1,100}:", each) for each in named):
+        raise _Wrong("dnd, and emoji such as :palm_tree:, with commas between them")
+    return named
+
+
 def _base(value: str) -> str:
     url = _url("https", "http")(value)
     if any(mark in url for mark in "?#@"):
@@ -349,6 +358,7 @@ VARIABLES: Final[Mapping[str, tuple[str, Callable[[str], Any], bool]]] = {
     "SLACK_SIGNING_SECRET": ("slack_signing_secret", str, True),
     "SLACK_CHANNEL": ("slack_channel", str, False),
     "SLACK_API_URL": ("slack_api_url", _slack_api, False),
+    "STAFFCALL_SLACK_QUIET": ("slack_quiet", _quiet, False),
     "TWILIO_API_URL": ("twilio_api_url", _base, False),
     "SORACOM_BEAM_KEY": ("soracom_beam_key", str, True),
 }

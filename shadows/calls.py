@@ -11,7 +11,6 @@ from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadows, Things
 from shadows.staff import (
-    BUSY,
     Call,
     CallEvent,
     ClickType,
@@ -63,6 +62,7 @@ class Place:
         clock: milliseconds since 1970.
         wake: told of a person whose event came again: if Slack has not heard of it yet, now is a time to try.
         channels: by which other ways people are reached.
+        is_quiet: whether somebody has said elsewhere that they want not to be disturbed now; it waits for nothing.
     """
 
     shadows: Shadows
@@ -71,6 +71,7 @@ class Place:
     timing: Timing = field(default_factory=Timing)
     wake: Callable[[str], None] = field(default=lambda _thing: None)
     channels: Channels = field(default_factory=Channels)
+    is_quiet: Callable[[str], bool] = field(default=lambda _thing: False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,14 +439,14 @@ def _passed_on(
             whichever person it reaches, or that of the call.
         first: who is asked first, for they have just taken what waited of that booth; "" for nobody.
     """
-    call = passes_on(staff, event, thing)
+    call = passes_on(staff, event, thing, is_quiet=place.is_quiet(thing))
     if call is None:
         return None
     key = key or (event.call and event.key) or Key.of_handover(thing, event.call or staff.call)
     took, presses = given.get(call.id, ("", 0))
     chain = _next_in_line(place, thing, call, first)
     found = list(_takers(chain, call, key, took, place.clock()))
-    only_the_free = event.call is not None and staff.state in BUSY
+    only_the_free = event.call is not None and staff.state is not StaffState.AWAY
     # Who took it before a crash, or before somebody wrote here in between, has it: nobody else is asked as well.
     for backup, other, took_it in sorted(found, key=lambda each: -each[2]):
         if took_it and not only_the_free:  # it may have come by way of who had no time either
@@ -542,11 +543,20 @@ def along(place: Place, thing: str, call: Call) -> tuple[str, ...]:
 
 def booth_title(place: Place, booth: str) -> str:
     """What people call a booth; its id, if it has no title."""
+    return _booth_text(place, booth, "title") or booth
+
+
+def booth_message(place: Place, booth: str) -> str:
+    """What an alert says of a call of this booth; "" for the usual words."""
+    return _booth_text(place, booth, "message")
+
+
+def _booth_text(place: Place, booth: str, name: str) -> str:
     try:
-        title = place.shadows.get(f"booth-{booth}").reported.get("title")
-    except Rejected:  # no such booth any more, or no name for one: its id says enough
-        return booth
-    return title if isinstance(title, str) and title else booth
+        text = place.shadows.get(f"booth-{booth}").reported.get(name)
+    except Rejected:  # no such booth any more, or no name for one
+        return ""
+    return text if isinstance(text, str) else ""
 
 
 def staff_name(place: Place, thing: str) -> str:

@@ -573,10 +573,16 @@ def repeats(staff: Staff, event: Event, now: int) -> bool:
     return event.key is not None and event.key.in_(staff.seen, now)
 
 
-def passes_on(staff: Staff, event: Event, thing: str) -> Call | None:
-    """The call that somebody else must be asked to take before this event is written; None if there is none."""
+def passes_on(staff: Staff, event: Event, thing: str, *, is_quiet: bool = False) -> Call | None:
+    """The call that somebody else must be asked to take before this event is written; None if there is none.
+
+    ``is_quiet``: they want not to be disturbed, as they have said elsewhere; if nobody else takes it they are called all
+    the same.
+    """
     if event.kind is _E.VOLUNTEER:
         return None
+    if event.call and staff.state is _I and is_quiet:
+        return replace(event.call, tried=_union(event.call.tried, (thing,)))
     if event.call and staff.state is not _I and not staff.has_call_of(event.call.booth):
         waits = staff.call_of(event.call.booth)
         call = asked_too(event.call, waits) if waits else event.call

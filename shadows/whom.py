@@ -62,7 +62,7 @@ Ranks = Mapping[str, tuple[int, int]]
 
 def _of_group(place: Place, group: Group, booth: str, event: Event) -> Ranks:
     there, turns = _there(place, group.members), group.how is How.TURN
-    ranks = _ranked(there, booth, event, place.clock())
+    ranks = _ranked(place, there, booth, event)
     return {id: (rank, there[id].call.at if turns else 0) for id, rank in ranks.items()}
 
 
@@ -70,21 +70,26 @@ def _on_duty(place: Place, booth: str, event: Event) -> Ranks:
     duties, now = readable(place), place.clock()
     listed = _listed(place, booth)
     there = _there(place, candidates(duties, booth, listed, now)) or _there(place, listed)
-    ranked = {id: (rank, 0) for id, rank in _ranked(there, booth, event, now).items()}
+    ranked = {id: (rank, 0) for id, rank in _ranked(place, there, booth, event).items()}
     before = _there(place, last_on_duty(duties, booth, now)) if there else {}
     has_it = {id: (_rank(each, booth, event, now), 0) for id, each in before.items()}
     return {id: rank for id, rank in has_it.items() if rank[0] <= HAS_IT} | ranked
 
 
-def _ranked(there: Mapping[str, Staff], booth: str, event: Event, now: int) -> Mapping[str, int]:
+def _ranked(place: Place, there: Mapping[str, Staff], booth: str, event: Event) -> Mapping[str, int]:
     """The best first. If a death cut off who passed a call on, they finish that before anything else."""
+    now = place.clock()
     calls = {id: call for id, each in there.items() if (call := each.call_of(booth))}
     held = Counter(call.id for call in calls.values())
 
     def is_cut_off(id: str) -> bool:
         return id in calls and held[calls[id].id] > 1 and not there[id].has_call_of(booth)
 
-    return {id: CUT_OFF if is_cut_off(id) else _rank(each, booth, event, now) for id, each in there.items()}
+    ranks = {id: CUT_OFF if is_cut_off(id) else _rank(each, booth, event, now) for id, each in there.items()}
+    return {
+        id: IS_AWAY if rank == IS_FREE and place.is_quiet(f"staff-{id}") else rank
+        for id, rank in ranks.items()
+    }
 
 
 def _rank(staff: Staff, booth: str, event: Event, now: int) -> int:

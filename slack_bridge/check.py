@@ -17,6 +17,7 @@ from shadows.errors import Rejected
 from shadows.finding import Finding, right, unknown, wrong
 from shadows.telling import NotTold
 from shadows.trouble import Trouble
+from slack_bridge.manifest import HOURS
 from slack_bridge.refusals import SOCKET_MODE, refusal_of
 from slack_bridge.tellers import bounded
 
@@ -107,7 +108,9 @@ def of_clock(asker: Asker, wall: Callable[[], float] = time.time) -> Iterator[Fi
     )
 
 
-def of_bot(asker: Asker, channel: str, members: Iterable[Member], *, events: bool) -> Iterator[Finding]:
+def of_bot(
+    asker: Asker, channel: str, members: Iterable[Member], *, events: bool, hours: bool = False
+) -> Iterator[Finding]:
     """Whether the bot can mention everybody, and hear what they answer.
 
     Args:
@@ -115,6 +118,7 @@ def of_bot(asker: Asker, channel: str, members: Iterable[Member], *, events: boo
         channel: its id; "" if none is set.
         members: who is to be mentioned.
         events: whether answers come as events, by Socket Mode or over HTTP.
+        hours: whether it is asked for the hours in which somebody is not to be disturbed.
     """
     try:
         answer = asker.ask("auth.test")
@@ -127,7 +131,7 @@ def of_bot(asker: Asker, channel: str, members: Iterable[Member], *, events: boo
     else:
         yield right(SLACK, f"SLACK_BOT_TOKEN is the token of {answer.get('user') or 'a bot'}")
     info = (yield from _channel(asker, channel)) if channel else None
-    yield from _scopes(answer["headers"].get("x-oauth-scopes"), info, events=events)
+    yield from _scopes(answer["headers"].get("x-oauth-scopes"), info, events=events, hours=hours)
     known = yield from _people(asker, members)
     if info and info.get("is_member"):
         yield from _members(asker, channel, known)
@@ -152,14 +156,20 @@ def _channel(asker: Asker, channel: str) -> Generator[Finding, None, Mapping[str
     return info
 
 
-def _scopes(header: str | None, info: Mapping[str, Any] | None, *, events: bool) -> Iterator[Finding]:
+def _scopes(
+    header: str | None, info: Mapping[str, Any] | None, *, events: bool, hours: bool
+) -> Iterator[Finding]:
     if header is None:
         yield unknown(SLACK, "Slack did not say which scopes the bot has", _NETWORK)
         return
     granted = {each.strip() for each in header.split(",")}
     kinds = list(HISTORY.values()) if info is None else [HISTORY[bool(info.get("is_private"))]]
     # Without that of reactions a thumb says nothing, and who gave it believes that they answered.
-    wanted = [[POSTING], *([[MENTIONED], kinds, [REACTED], [COMMANDED]] if events else [])]
+    wanted = [
+        [POSTING],
+        *([[MENTIONED], kinds, [REACTED], [COMMANDED]] if events else []),
+        *([[HOURS]] if hours else []),
+    ]
     for any_of in wanted:
         if there := [scope for scope in any_of if scope in granted]:
             yield right(SLACK, f"The bot has the scope {there[0]}")

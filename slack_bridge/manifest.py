@@ -20,17 +20,19 @@ SCOPES: Final = {
     "users:read": "`staffcall doctor`: whether people are there",
     "users:read.email": "`staffcall staff add --email`",
 }
+HOURS: Final = "dnd:read"  # where the hours that somebody has set count
 _OTHERWISE: Final = frozenset(
     ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 )  # what YAML makes no text of
 EVENTS: Final = ("app_mention", "message.channels", "message.groups", "reaction_added")
 
 
-def manifest(url: str = "") -> JsonObject:
+def manifest(url: str = "", *, hours: bool = False) -> JsonObject:
     """The manifest, as Slack reads it.
 
     Args:
         url: where Slack reaches us, such as ``https://your.host``; "" for Socket Mode.
+        hours: whether it is asked for the hours in which somebody is not to be disturbed.
 
     Source: docs.slack.dev, app manifests.
     """
@@ -54,7 +56,7 @@ def manifest(url: str = "") -> JsonObject:
             "bot_user": {"display_name": "staffcall", "always_online": True},
             "slash_commands": [command | at("commands", "url")],
         },
-        "oauth_config": {"scopes": {"bot": list(SCOPES)}},
+        "oauth_config": {"scopes": {"bot": sorted([*SCOPES, *[HOURS] * hours])}},
         "settings": {
             "event_subscriptions": {**at("events", "request_url"), "bot_events": list(EVENTS)},
             "interactivity": {"is_enabled": True, **at("actions", "request_url")},

@@ -137,6 +137,8 @@ def ending(arn: str) -> str:
 
 def thing_in(where: str) -> str:
     """``staff-*`` of a thing, a client or a topic of one; "" for all of them."""
+    if re.search(r"topic(filter)?/kiosk/.*:sub}", where):
+        return "its own"
     found = re.sub(r"^(thing|client)/|^topic(filter)?/\$aws/things/|/shadow/.*$", "", where)
     return {"*": "", "+": "any thing"}.get(found, found)
 
@@ -385,7 +387,7 @@ def state(template: Template) -> Parts:
     yield from following(template)
     types = template.of_type("AWS::IoT::ThingType")
     names = ", ".join(each["ThingTypeName"] for each in types.values())
-    yield Box(THINGS, "state", [f"IoT Core: {names}", *told_lines(told[THINGS])], [*types])
+    yield Box(THINGS, "state", ["IoT Core", names, *told_lines(told[THINGS])], [*types])
     path = max((right.where for _, right in told[SECRETS]), key=len)
     yield Box(SECRETS, "state", ["SSM SecureStrings", path.removeprefix("parameter")])
     for place in (*tables, SHADOWS, THINGS, SECRETS):
@@ -497,7 +499,7 @@ def guest_lines(rights: Iterable[Right]) -> Iterator[str]:
     for action, wheres in found.items():
         ends = {where.partition("/shadow/")[2] for where in wheres}
         what = f"{action} {ends.pop()}".strip() if len(ends) == 1 else action
-        yield f"{what}: {', '.join(dict.fromkeys(map(thing_in, wheres)))}"
+        yield from wrapped(f"{what}: {', '.join(dict.fromkeys(map(thing_in, wheres)))}", 29)
 
 
 def alarms(template: Template) -> Parts:

@@ -54,6 +54,7 @@ SCOPES: Final = frozenset(
 NEEDS: Final = {
     "conversations.info": ("channels:read", "groups:read"),
     "conversations.members": ("channels:read", "groups:read"),
+    "dnd.teamInfo": ("dnd:read",),
     "users.info": ("users:read",),
     "users.lookupByEmail": ("users:read.email",),
 }
@@ -107,6 +108,7 @@ class FakeSlack:
     Attributes:
         bot, scopes: who the bot's token is of, and what it allows.
         users, channels: what it knows of each, by id, as the Web API has them; and who is in a channel.
+        quiet_hours: of each user who set some, as ``dnd.teamInfo`` has them.
         page: how many members it names at once.
         asked: the methods of the Web API that were called, in order.
         refuses: how a method of the Web API answers, by its name, instead of what it is asked for.
@@ -125,6 +127,7 @@ class FakeSlack:
         self.bot = {"user": "callbot", "user_id": "U0CALLBOT", "bot_id": "B0CALL001"}
         self.scopes = SCOPES
         self.users: dict[str, dict[str, Any]] = {}
+        self.quiet_hours: dict[str, dict[str, Any]] = {}
         self.channels: dict[str, dict[str, Any]] = {}
         self.members: dict[str, list[str]] = {}
         self.page = 2
@@ -442,6 +445,10 @@ class FakeSlack:
             }
         if method == "auth.test":
             return {**self.bot, "team_id": "T0EXPO001"}
+        if method == "dnd.teamInfo":
+            asked = form["users"].split(",")
+            off = {"dnd_enabled": False, "next_dnd_start_ts": 1, "next_dnd_end_ts": 1}
+            return {"users": {id: self.quiet_hours.get(id, off) for id in asked}}
         if method == "users.info":
             user = self.users.get(form["user"])
             return {"user": user} if user else {"error": "user_not_found"}

@@ -128,6 +128,7 @@ def pressed(record: Record, happening: Happening, times: int = 1) -> None:
     first=("riku", "main"),
     second=("sora", "no"),
     told=True,
+    quiet=frozenset(),
 )
 @example(
     before=[
@@ -141,20 +142,28 @@ def pressed(record: Record, happening: Happening, times: int = 1) -> None:
     first=("riku", "hall"),
     second=("sora", "no"),
     told=False,
+    quiet=frozenset(),
 )
 @example(
     before=[("hana", "main"), ("riku", "hall"), ("sora", "main")],
     first=("hana", "no"),
     second=("sora", "no"),
     told=False,
+    quiet=frozenset(),
 )
-@given(before=st.lists(HAPPENINGS, max_size=7), first=HAPPENINGS, second=HAPPENINGS, told=st.booleans())
+@given(
+    before=st.lists(HAPPENINGS, max_size=7),
+    first=HAPPENINGS,
+    second=HAPPENINGS,
+    told=st.booleans(),
+    quiet=st.frozensets(PEOPLE, max_size=2),
+)
 def test_no_order_of_two_events_loses_a_press_or_calls_two(
-    before: list[Happening], first: Happening, second: Happening, told: bool
+    before: list[Happening], first: Happening, second: Happening, told: bool, quiet: frozenset[str]
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calls, "_pause", lambda _attempt: None)
-        side = Side()
+        side = Side(quiet)
         record = Record(side)
         happen(side, record, before, told=told)
         for each in (first, second):
@@ -170,17 +179,19 @@ def test_no_order_of_two_events_loses_a_press_or_calls_two(
     before=[("hana", "main"), ("sora", "away"), ("riku", "away")],
     first=("sora", "hall"),
     meanwhile=[("riku", "back"), ("riku", "cafe"), ("riku", "hall")],
+    quiet=frozenset(),
 )
 @given(
     before=st.lists(HAPPENINGS, max_size=7),
     first=HAPPENINGS,
     meanwhile=st.lists(HAPPENINGS, max_size=4),
+    quiet=st.frozensets(PEOPLE, max_size=2),
 )
 def test_an_event_that_comes_again_long_after_a_crash_loses_no_press(
-    before: list[Happening], first: Happening, meanwhile: list[Happening]
+    before: list[Happening], first: Happening, meanwhile: list[Happening], quiet: frozenset[str]
 ) -> None:
     """The first dies just before or just after each of its writes; other things happen before it comes again, if it does."""
-    side = Side()
+    side = Side(quiet)
     record = Record(side)
     happen(side, record, before)
     for n in itertools.count(1):

@@ -204,3 +204,51 @@ def test_a_slow_handshake_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
             assert sock.recv(100) == b""
         with running.raw_websocket() as silent:
             assert silent.closed()
+
+
+# What is for one screen alone
+
+MACHINE = "$aws/things/machine-press1/shadow/name/data"
+
+
+def test_a_kiosk_reads_its_own_topic_and_no_other_kiosk_can(running: Running) -> None:
+    own = "kiosk/kiosk-main-1/in"
+    with running.kiosk("kiosk-main-1", own) as one, running.kiosk("kiosk-main-2") as other:
+        for topic_filter in (own, "kiosk/+/in", "kiosk/#", "kiosk/kiosk-main-2/+", "kiosk/kiosk-main-2/in/x"):
+            other.send(wire.subscribe(topic_filter))
+            assert other.read().body[-1] == 0x80, topic_filter
+        running.gateway.publish_soon([Message(own, b"hello", qos=1)])
+        assert one.message().payload == b"hello"
+        assert other.quiet()
+        one.send(wire.publish("kiosk/kiosk-main-2/in", b"{}"))
+        assert one.last_words() == b""
+
+
+@pytest.mark.parametrize("client_id", ["+", "#", "a/in/#", "kiosk-main-1/in/+"])
+def test_a_client_id_that_would_be_a_wildcard_opens_nothing(running: Running, client_id: str) -> None:
+    with running.kiosk(client_id) as kiosk:
+        kiosk.send(wire.subscribe(f"kiosk/{client_id}/in"))
+        answer = kiosk.read()
+        assert answer.body[-1] == 0x80
+        running.gateway.publish_soon([Message("kiosk/kiosk-main-1/in", b"secret")])
+        assert kiosk.quiet()
+
+
+def test_what_a_machine_says_comes_to_who_asked_for_that_machine(running: Running) -> None:
+    said = f"{MACHINE}/update/documents"
+    with running.kiosk("kiosk-main-1", *WILDCARDS) as deaf, running.kiosk("kiosk-main-2", said) as kiosk:
+        for topic_filter in (
+            "$aws/things/+/shadow/name/data/update/documents",
+            "$aws/things/staff-hana/shadow/name/data/update/documents",
+            f"{MACHINE}/update/delta",
+            "$aws/things/machine-press1/shadow/name/other/update/documents",
+        ):
+            deaf.send(wire.subscribe(topic_filter))
+            assert deaf.read().body[-1] == 0x80, topic_filter
+        other = said.replace("press1", "press2")
+        running.gateway.publish_soon([Message(other, b"other"), Message(said, b"1")])
+        assert kiosk.message().payload == b"1"
+        assert deaf.quiet()
+        assert kiosk.quiet()
+        kiosk.send(wire.publish(f"{MACHINE}/update", b"{}"))
+        assert kiosk.last_words() == b""

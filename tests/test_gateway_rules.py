@@ -469,6 +469,24 @@ def test_a_message_that_aws_refuses_is_refused(
         assert three.closed() if code else three.read() == Heard(0x40, b"\0\1")
 
 
+def test_what_a_client_was_allowed_before_allows_it_nothing_else(running: Running) -> None:
+    def code(topic: str, payload: bytes = b"") -> int:
+        client.send(wire.publish(topic, payload, 1, version=5))
+        body = client.read().body
+        return body[2] if len(body) > 2 else 0
+
+    refused, shadow = "$aws/things/x/shadow/get/accepted", "$aws/things/x/shadow/get"
+    with running.device("c", version=5) as client:
+        for n in range(3 * limits.MAX_TOPICS):
+            assert (code(f"t/{n}"), code("again")) == (0, 0)
+        assert [code(topic) for topic in (shadow, refused, shadow, refused, "t/0", "t/+")] == [
+            *(0, 0x87, 0, 0x87, 0, 0x90)
+        ]
+        assert code("again", b"x" * (128 * 1024 + 1)) == 0x95
+        [door] = running.gateway._doors
+        assert 0 < len(door._connection._published) <= limits.MAX_TOPICS
+
+
 def test_a_client_hears_why_it_is_cut_off_even_if_it_is_still_talking(running: Running) -> None:
     with running.device("c", version=5) as client:
         client.send(wire.publish("$other", version=5), b"x" * 3_000_000)

@@ -8,7 +8,7 @@ import yaml
 
 from infra.cli import main
 from slack_bridge.doors import DOORS
-from slack_bridge.manifest import EVENTS, SCOPES, as_yaml, manifest
+from slack_bridge.manifest import EVENTS, HOURS, SCOPES, as_yaml, manifest
 from slack_bridge.reply import Reply
 from tests.fake_slack import NEEDS
 from tests.fake_slack import SCOPES as KNOWN
@@ -54,7 +54,9 @@ def test_the_app_hears_all_that_we_read_and_may_do_all_that_we_ask() -> None:
     bot = manifest()
     assert bot["oauth_config"]["scopes"]["bot"] == sorted(SCOPES)
     assert bot["settings"]["event_subscriptions"]["bot_events"] == list(EVENTS)
-    assert set(SCOPES) >= KNOWN | {scope for scopes in NEEDS.values() for scope in scopes}
+    needs = {scope for scopes in NEEDS.values() for scope in scopes}
+    assert set(SCOPES) >= KNOWN | (needs - {HOURS})  # that one only where it is asked for
+    assert manifest(hours=True)["oauth_config"]["scopes"]["bot"] == sorted({*SCOPES, HOURS})
     needed = {"app_mention": "app_mentions:read", "message.channels": "channels:history"}
     assert {scope for event, scope in needed.items() if event in EVENTS} < SCOPES.keys()
     for event in EVENTS:

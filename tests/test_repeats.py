@@ -91,10 +91,16 @@ class Shadows(MemoryShadows):
 class Side:
     """A place in memory with all its ways in: three people who stand in for each other, and one who is alone."""
 
-    def __init__(self) -> None:
-        self.shop = Shop()
+    def __init__(self, quiet: frozenset[str] = frozenset()) -> None:
+        """``quiet``: who wants not to be disturbed."""
+        self.shop, self.quiet = Shop(), quiet
         self.shadows = self.shop.shadows = Shadows()
-        self.shop.place = replace(self.shop.place, shadows=self.shadows, timing=Timing(quiet_s=20))
+        self.shop.place = replace(
+            self.shop.place,
+            shadows=self.shadows,
+            timing=Timing(quiet_s=20),
+            is_quiet=lambda thing: thing.removeprefix("staff-") in quiet,
+        )
         for name, backup in BACKUPS.items():
             self.shop.staff(name, backup)
         whom = {**{name: name for name in BACKUPS}, **GROUPS}
@@ -111,7 +117,7 @@ class Side:
 
     def twin(self) -> "Side":
         """Another one in which the same has happened."""
-        other = Side()
+        other = Side(self.quiet)
         other.shop.now, other.shop.told = self.shop.now, list(self.shop.told)
         other.shadows.kept, other.shadows.written = dict(self.shadows.kept), list(self.shadows.written)
         other.shop.things.kept = dict(self.shop.things.kept)

@@ -312,7 +312,7 @@ def test_only_what_has_no_resources_is_granted_on_all() -> None:
                 assert re.search(r":thing/((staff|button|booth)-\*|roster)$", where), (role, action)
 
 
-def test_a_guest_may_only_read_the_shadows_of_staff_and_booths() -> None:
+def test_a_guest_may_only_read_the_shadows_of_staff_booths_and_machines_and_what_is_for_them() -> None:
     def arn(rest: str) -> str:
         return "arn:${AWS::Partition}:iot:${AWS::Region}:${AWS::AccountId}:" + rest
 
@@ -326,6 +326,17 @@ def test_a_guest_may_only_read_the_shadows_of_staff_and_booths() -> None:
             for each in ANSWERS
         ),
         *(("iot:Publish", arn(f"topic/$aws/things/{kind}-*/shadow/get")) for kind in kinds),
+        *(
+            (f"iot:{action}", arn(f"{kind}/$aws/things/machine-*/shadow/name/data/{each}"))
+            for action, kind in (("Subscribe", "topicfilter"), ("Receive", "topic"))
+            for each in ANSWERS
+            if each != "update/delta"
+        ),
+        ("iot:Publish", arn("topic/$aws/things/machine-*/shadow/name/data/get")),
+        *(
+            (f"iot:{action}", arn(f"{kind}/kiosk/kiosk-*-${{!cognito-identity.amazonaws.com:sub}}.*/in"))
+            for action, kind in (("Subscribe", "topicfilter"), ("Receive", "topic"))
+        ),
     }
     (trust,) = resource("KioskRole")["AssumeRolePolicyDocument"]["Statement"]
     assert trust["Condition"] == {

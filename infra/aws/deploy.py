@@ -21,7 +21,7 @@ TEMPLATE: Final = package.ROOT / "infra" / "template.yaml"
 BUTTON_TOKEN: Final = "STAFFCALL_BUTTON_TOKEN"  # noqa: S105 - a name
 OTHERS: Final = "STAFFCALL_WEBHOOK_URL"  # other programs, which are told of each transition
 ALERTS: Final = "STAFFCALL_ALERTS"  # other ways than Slack to reach people
-KINDS: Final = ("staff", "button", "booth")
+KINDS: Final = ("staff", "button", "booth", "machine")
 REQUESTS_AT_ONCE: Final = 8
 NAMES_AT_ONCE: Final = 100  # alarms that CloudWatch describes, by name, in a request
 

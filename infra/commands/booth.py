@@ -5,7 +5,7 @@ import click
 from infra.commands.here import Here
 from infra.commands.staff import said
 from infra.commands.table import show
-from shadows import registry
+from shadows import orders, registry
 from shadows.calls import Place, read
 from shadows.errors import Rejected
 from shadows.registry import NewBooth
@@ -14,7 +14,7 @@ from shadows.staff import BUSY
 
 @click.group()
 def booth() -> None:
-    """Booths: add, list, show, order."""
+    """Booths: add, list, show, order, announce."""
 
 
 @booth.command()
@@ -52,6 +52,17 @@ def order(here: Here, id: str, staff: tuple[str, ...]) -> None:
     """Put these of a booth's staff first, in this order; running kiosks show it at once."""
     registry.order_booth(here.place, id, staff)
     click.echo(f"booth {id}: {' '.join(registry.booth(here.place, id).staff)}")
+
+
+@booth.command()
+@click.argument("id")
+@click.argument("text", default="")
+@click.option("--seconds", default=300, show_default=True, help="How long it is shown.")
+@click.pass_obj
+def announce(here: Here, id: str, text: str, seconds: int) -> None:
+    """Show TEXT on every screen of a booth, also on one that comes later; without a TEXT, take it back."""
+    orders.announce(here.place, id, text, seconds)
+    click.echo(f"booth {id}: {'announced' if text else 'nothing is announced any more'}")
 
 
 def _look(place: Place, id: str) -> tuple[str, str, str]:

@@ -148,16 +148,25 @@ class Here:
         """Shadows and things, over boto3 in both places."""
         from shadows.aws import AwsShadows, AwsThings  # noqa: PLC0415
 
-        if self.on_aws:
-            iot, data = self.account.client("iot"), self.account.client("iot-data")
-        else:
-            _listens(self.running.aws)
-            iot, data = _clients(self.running.aws)
-            self._closing.callback(iot.close)
-            self._closing.callback(data.close)
+        iot, data = self._boto
         return Place(
             shadows=AwsShadows(data), things=AwsThings(iot), clock=lambda: time.time_ns() // 1_000_000
         )
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish to a topic of MQTT, over boto3 in both places."""
+        with refusals():
+            self._boto[1].publish(topic=topic, qos=1, payload=payload)
+
+    @cached_property
+    def _boto(self) -> tuple[Any, Any]:
+        if self.on_aws:
+            return self.account.client("iot"), self.account.client("iot-data")
+        _listens(self.running.aws)
+        iot, data = _clients(self.running.aws)
+        self._closing.callback(iot.close)
+        self._closing.callback(data.close)
+        return iot, data
 
     def ask(self, path: str, token: Literal["admin", "button"], body: JsonObject | None = None) -> JsonObject:
         """Ask one of the local HTTP doors, with one of the tokens: POST with a body, else GET.

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import click
 
+from infra import figures
 from infra.commands.here import Here, refusals
 from infra.commands.table import moment, show
 from shadows import registry
@@ -60,14 +61,7 @@ def history(here: Here, /, as_json: bool, **wanted: Any) -> None:
 
 def whole_record(here: Here, *, since: int = 0, booth: str = "") -> JsonObject:
     """All that is on record, however much it is, as :func:`on_record`."""
-    found = on_record(here, since=since, booth=booth)
-    parts = [found]
-    while not found["complete"]:
-        first = {name: part[0]["n"] if (part := found[name]) else 0 for name in ("rows", "deliveries")}
-        found = on_record(here, since=since, booth=booth, before=(first["rows"], first["deliveries"]))
-        parts.append(found)
-    whole = {name: [row for part in reversed(parts) for row in part[name]] for name in ("rows", "deliveries")}
-    return {**whole, "complete": True}
+    return figures.whole(lambda before: on_record(here, since=since, booth=booth, before=before))
 
 
 def on_record(

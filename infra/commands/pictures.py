@@ -36,12 +36,8 @@ def page_of(told: Sequence[Told]) -> str:
     """The page."""
     figures = overall(told)
     hours, booths, people = _day(by_hour(told)), by_booth(told), by_person(told)
-    pictures = [_counts(hours), _times("Press to ok by hour, seconds", Bar, hours)] if told else []
-    for title, group in (("booth", booths), ("person", people)):
-        if any(each.spread(Leg.RESPONSE) for each in group):
-            pictures.append(_times(f"Press to ok by {title}, seconds", HorizontalBar, group))
     style = (FOLDER / "report.css").read_text("utf-8")
-    drawn = [_drawn(picture, n) for n, picture in enumerate(pictures)]
+    drawn = list(drawings(told).values())
     there = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
     return there.get_template("report.html").render(
         policy=_policy([style, *(text for _, text in drawn)]),
@@ -53,6 +49,16 @@ def page_of(told: Sequence[Told]) -> str:
         legs=list(Leg),
         groups=[("Person", people), ("Booth", booths), ("Hour", [each for each in hours if each.calls])],
     )
+
+
+def drawings(told: Sequence[Told]) -> dict[str, tuple[Markup, str]]:
+    """The pictures, by title: each as SVG, and the text of the style in it."""
+    hours, booths, people = _day(by_hour(told)), by_booth(told), by_person(told)
+    pictures = [_counts(hours), _times("Press to ok by hour, seconds", Bar, hours)] if told else []
+    for title, group in (("booth", booths), ("person", people)):
+        if any(each.spread(Leg.RESPONSE) for each in group):
+            pictures.append(_times(f"Press to ok by {title}, seconds", HorizontalBar, group))
+    return {each.config.title: _drawn(each, n) for n, each in enumerate(pictures)}
 
 
 def _day(hours: Sequence[Figures]) -> list[Figures]:

@@ -90,9 +90,10 @@ def _https(_context: click.Context, _option: click.Parameter, value: str) -> str
     callback=_https,
     help="For a server that Slack reaches at this public address [else Socket Mode].",
 )
-def manifest(http: str) -> None:
+@click.pass_obj
+def manifest(here: Here, http: str) -> None:
     """Print the app's manifest, to be pasted where Slack makes an app from one."""
     from slack_bridge.manifest import as_yaml  # noqa: PLC0415
     from slack_bridge.manifest import manifest as made  # noqa: PLC0415
 
-    click.echo(as_yaml(made(http)), nl=False)
+    click.echo(as_yaml(made(http, hours="dnd" in here.settings.slack_quiet)), nl=False)

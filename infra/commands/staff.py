@@ -18,7 +18,7 @@ from shadows.staff import BUSY, CallEvent, StaffState
 
 @click.group()
 def staff() -> None:
-    """Staff: add, list, show, remove, erase, import, export; backup, away and back."""
+    """Staff: add, edit, list, show, remove, erase, import, export; backup, away and back."""
 
 
 @staff.command()
@@ -43,6 +43,24 @@ def add(here: Here, /, id: str, email: str, **fields: str) -> None:
     said(registry.add_staff(here.place, new), f"staff {id}")
     if email:
         click.echo(f"slack: {new.slack}")
+
+
+@staff.command()
+@click.argument("id")
+@click.option("--name", help="As the kiosk shows it.")
+@click.option("--role", help="As the kiosk shows it.")
+@click.option("--slack", help="Slack user id, U…")
+@click.option("--phone", help="Digits with the country code, no +.")
+@click.option("--mail", help="E-mail address for alerts.")
+@click.option("--line", help="User id at LINE for alerts.")
+@click.pass_obj
+def edit(here: Here, /, id: str, **fields: str | None) -> None:
+    """Change what is known of somebody; what is not given stays, and "" takes it away. A call in progress goes on."""
+    changes = {name: value for name, value in fields.items() if value is not None}
+    if not changes:
+        raise click.UsageError("say what changes, such as --name.")
+    registry.edit_staff(here.place, id, changes)
+    click.echo(f"staff {id}: {' '.join(changes)} changed")
 
 
 @staff.command("list")

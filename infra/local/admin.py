@@ -1,13 +1,16 @@
 """What the admin's page asks for and sends: each address is a thin door to the function that a subcommand calls, too."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from typing import Final, TypeVar
 
 from flask import Blueprint, Response, request
 
-from shadows import registry, sheet
+from infra import figures, rosters
+from infra.local.history import Wanted
+from shadows import duty, orders, registry, screens, sheet
 from shadows.actions import Action, Allowed, shown
 from shadows.calls import Place
 from shadows.document import parse_json
@@ -21,6 +24,9 @@ T = TypeVar("T", NewStaff, NewButton, NewBooth)
 
 BODY_LIMIT: Final = 1 << 16
 SHEET_LIMIT: Final = 1 << 20
+A_FAR_DAY: Final = 2**53  # ms since 1970; what is later does not fit into the database
+SAID_S: Final = 300  # an announcement stays so long, if nobody says how long
+MOST_SAID: Final = 20  # lines of a file that are wrong
 KINDS: Final[Mapping[object, str]] = {str: "text", int: "a whole number", list: "a list of ids"}
 
 
@@ -36,6 +42,9 @@ class Services:
         look: at everything that ``staffcall doctor`` looks at.
         id_by_email: whose address in Slack this is.
         erase: takes a thing out of the history; the answer is its pseudonym.
+        history: what is on record.
+        connected: the screens that are there, or were a while ago; None where nobody knows.
+        publish: a payload to a topic.
     """
 
     place: Place
@@ -46,6 +55,9 @@ class Services:
     look: Callable[[JsonObject], Iterable[Finding]]
     id_by_email: Callable[[str], str]
     erase: Callable[[str], str]
+    history: Callable[[Wanted], JsonObject]
+    connected: Callable[[], list[JsonObject] | None]
+    publish: orders.Publish
 
 
 def blueprint(here: Services) -> Blueprint:
@@ -55,6 +67,8 @@ def blueprint(here: Services) -> Blueprint:
     _reading(admin, here)
     _staff(admin, here)
     _buttons_and_booths(admin, here)
+    _screens(admin, here)
+    _roster(admin, here.place)
     return admin
 
 
@@ -78,16 +92,38 @@ def _reading(admin: Blueprint, here: Services) -> None:
             **here.news(asked.get("row", -1, int), asked.get("delivery", -1, int)),
         }
 
+    @admin.get("/admin/api/figures")
+    def figures_() -> JsonObject:
+        from infra.commands.pictures import drawings  # noqa: PLC0415 - the charts' library takes its time
+
+        since, booth = max(0, request.args.get("since", 0, int)), request.args.get("booth", "")
+
+        def page(before: figures.Before) -> JsonObject:
+            wanted = Wanted(since=min(since, A_FAR_DAY), booth=booth)
+            return here.history(replace(wanted, before=before) if before else wanted)
+
+        with _one_at_a_time(looking):
+            found = figures.whole(page)
+            told = [each for each in figures.calls(found["rows"], found["deliveries"]) if each.at > since]
+            drawn = [{"title": title, "svg": svg} for title, (svg, _) in drawings(told).items()]
+        return {**figures.plain(told), "pictures": drawn}
+
     @admin.get("/admin/api/health")
     def health() -> JsonObject:
-        # It may wait for Slack, and only so many requests are answered at once: presses come first.
-        if not looking.acquire(blocking=False):
-            raise Rejected(503, "somebody else is looking at this very moment; try again")
-        try:
+        with _one_at_a_time(looking):
             findings = list(dict.fromkeys(here.look(here.signs())))
-        finally:
-            looking.release()
         return {"findings": [asdict(each) for each in findings]}
+
+
+@contextmanager
+def _one_at_a_time(looking: threading.Lock) -> Iterator[None]:
+    """For what takes long: only so many requests are answered at once, and presses come first."""
+    if not looking.acquire(blocking=False):
+        raise Rejected(503, "somebody else is looking at this very moment; try again")
+    try:
+        yield
+    finally:
+        looking.release()
 
 
 def _staff(admin: Blueprint, here: Services) -> None:
@@ -103,6 +139,13 @@ def _staff(admin: Blueprint, here: Services) -> None:
         if email:
             new = _read(NewStaff, {**body, "slack": here.id_by_email(email)})
         return {"done": registry.add_staff(place, new), "slack": new.slack}
+
+    @admin.put("/admin/api/staff/<id>")
+    def edit_staff(id: str) -> JsonObject:
+        body = _body()
+        changes = {name: _text(body, name) for name in list(body)}
+        registry.edit_staff(place, id, changes)
+        return {"changed": list(changes)}
 
     @admin.delete("/admin/api/staff/<id>")
     def remove_staff(id: str) -> JsonObject:
@@ -133,10 +176,7 @@ def _staff(admin: Blueprint, here: Services) -> None:
 
     @admin.get("/admin/api/staff.csv")
     def export() -> Response:
-        written = sheet.write(registry.people(place), registry.booths(place))
-        answer = Response(written.encode("utf-8-sig"), mimetype="text/csv")
-        answer.headers["Content-Disposition"] = 'attachment; filename="staff.csv"'
-        return answer
+        return _csv("staff", sheet.write(registry.people(place), registry.booths(place)))
 
     @admin.post("/admin/api/staff.csv")
     def import_() -> JsonObject:
@@ -147,6 +187,7 @@ def _staff(admin: Blueprint, here: Services) -> None:
 def _buttons_and_booths(admin: Blueprint, here: Services) -> None:
     place = here.place
 
+    @admin.post("/buttons/register")
     @admin.post("/admin/api/buttons")
     def add_button() -> JsonObject:
         body = _body()
@@ -176,6 +217,78 @@ def _buttons_and_booths(admin: Blueprint, here: Services) -> None:
             raise Rejected(400, f"staff: expected {KINDS[list]}, got {str(staff)[:80]!r}")
         registry.order_booth(place, id, staff)
         return {"staff": registry.booth(place, id).staff}
+
+    @admin.post("/admin/api/booths/<id>/announce")
+    def announce(id: str) -> JsonObject:
+        orders.announce(place, id, *_said(_body()))
+        return {}
+
+
+def _screens(admin: Blueprint, here: Services) -> None:
+    place = here.place
+
+    @admin.get("/admin/api/kiosks")
+    def kiosks() -> JsonObject:
+        return {"paired": [asdict(each) for each in screens.screens(place)], "connected": here.connected()}
+
+    @admin.post("/admin/api/kiosks")
+    def pair() -> JsonObject:
+        made = screens.invite(place, _text(_body(), "booth"))
+        return {**asdict(made.screen), "code": made.code}
+
+    @admin.delete("/admin/api/kiosks/<id>")
+    def revoke(id: str) -> JsonObject:
+        screens.revoke(place, id)
+        return {}
+
+    @admin.post("/admin/api/kiosks/<id>/say")
+    def say(id: str) -> JsonObject:
+        orders.say(here.publish, place.clock, id, *_said(_body()))
+        return {}
+
+    @admin.post("/admin/api/kiosks/<id>/identify")
+    def identify(id: str) -> JsonObject:
+        orders.identify(here.publish, id)
+        return {}
+
+    @admin.post("/admin/api/kiosks/<id>/reload")
+    def reload(id: str) -> JsonObject:
+        orders.reload(here.publish, id)
+        return {}
+
+
+def _said(body: JsonObject) -> tuple[str, int]:
+    seconds = body.get("seconds", SAID_S)
+    if type(seconds) is not int:
+        raise Rejected(400, f"seconds: expected {KINDS[int]}, got {str(seconds)[:80]!r}")
+    return _text(body, "text"), seconds
+
+
+def _roster(admin: Blueprint, place: Place) -> None:
+    @admin.get("/admin/api/roster")
+    def show_roster() -> JsonObject:
+        now = place.clock()
+        return {
+            "duties": [{**asdict(each), "now": each.start <= now < each.end} for each in duty.roster(place)]
+        }
+
+    @admin.get("/admin/api/roster.csv")
+    def export_roster() -> Response:
+        return _csv("roster", rosters.written(duty.roster(place), None))
+
+    @admin.put("/admin/api/roster.csv")
+    def import_roster() -> JsonObject:
+        try:
+            return {"lines": len(rosters.load(place, sheet.decoded(request.get_data()), None))}
+        except rosters.BadRoster as bad:
+            more = f" (and {len(bad.problems) - MOST_SAID} more)" if len(bad.problems) > MOST_SAID else ""
+            raise Rejected(400, "; ".join(bad.problems[:MOST_SAID]) + more) from None
+
+
+def _csv(name: str, written: str) -> Response:
+    answer = Response(written.encode("utf-8-sig"), mimetype="text/csv")
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+    return answer
 
 
 # --- what is shown

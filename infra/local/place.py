@@ -34,6 +34,7 @@ from infra.local.history import Retention, Wanted
 from infra.local.http import HttpServer, bind
 from infra.local.limits import Pace
 from infra.local.metrics import Tally
+from infra.local.quiet import Quiet
 from infra.local.roster import Announcer
 from infra.local.service import LocalShadows
 from infra.local.signs import PERIOD_S, Kiosks, Signs
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-THING_TYPES: Final = ("staff", "button", "booth", "kiosk")
+THING_TYPES: Final = ("staff", "button", "booth", "kiosk", "machine")
 EVERYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound
 PRESSES_AT_ONCE: Final = 8
 
@@ -165,9 +166,11 @@ class LocalPlace:
             timing=settings.timing,
             channels=channels_of(settings),
             wake=lambda thing: self.deliverer.wake(thing, again=True),
+            is_quiet=lambda thing: self.quiet is not None and self.quiet.has(thing),
         )
         self.unknown = UnknownButtons(store)
         self.bot = bot_of(settings)
+        self.quiet = self._quiet() if self.bot and settings.slack_quiet else None
         teller = teller_of(settings, self.bot)
         self.announcer = (
             Announcer(partial(announce_duty, self.place, teller, settings.lang)) if teller else None
@@ -176,6 +179,8 @@ class LocalPlace:
         self.timers = Timers(self.place, self.deliverer.wake, self.signs.alive, local.get_many)
         self.health = Health(self.clock)
         self.health.listen_to("slack", self.deliverer.troubles)
+        if self.quiet:
+            self.health.listen_to("slack", self.quiet.troubles)
         if self.attached:
             self.health.listen_to("broker", self.attached.troubles)
         self.senders = senders_of(settings, opened.link)
@@ -295,6 +300,8 @@ class LocalPlace:
         if self.announcer:
             self._start(self.announcer)
         self._start(self.deliverer)  # behind the listeners, for Slack may be our own simulator
+        if self.quiet:
+            self._start(self.quiet)
         if self.updater:
             self._start(self.updater)
         if self.alerter:
@@ -328,6 +335,12 @@ class LocalPlace:
         for what in KINDS:
             self.health.listen_to(what, partial(watch.troubles, what))
         return watch
+
+    def _quiet(self) -> Quiet:
+        """Whoever asks Slack who wants not to be disturbed."""
+        settings = self.settings
+        asker = Asker(web_client(settings.slack_api_url, settings.slack_bot_token), patience_s=0)
+        return Quiet(self.place, asker, settings.slack_quiet)
 
     def _follow_clock(self) -> None:
         """If the system's clock was set since we ran last, what is under way ends when it would have ended."""
@@ -371,6 +384,8 @@ class LocalPlace:
             allowed=self.settings.actions,
             id_by_email=partial(checks.id_by_email, self.settings),
             erase=lambda thing: self.store.run(lambda db: history.erase(db, thing)),
+            connected=lambda: None if self.attached else self.kiosks.seen(),
+            publish=lambda topic, payload: self.gateway.publish_soon([Message(topic, payload, qos=1)]),
             doors=(
                 button_blueprint(self.button_services),
                 slack_blueprint(self.slack_services),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shadows.registry import Button
+from shadows.shadow import JsonObject
 from shadows.trouble import Trouble
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ CREATE TABLE IF NOT EXISTS kiosks (booth TEXT PRIMARY KEY, at INTEGER NOT NULL, 
 """
 LATE: Final = 1.5  # periods: one sign is missing, and that is said before a second one is
 OPEN_MS: Final = 12 * 3_600_000  # a booth whose kiosk was there before that has been closed since
+GONE: Final = 50  # so many screens that have left are remembered one by one
 KIOSK_S: Final = 60.0  # a kiosk says more often that it is there; who says less often is none of ours
 
 # How far apart the signs of our own parts are, in seconds.
@@ -221,6 +223,9 @@ class Kiosks:
         self._clock, self._awake_s = clock, awake_s
         self._lock = threading.Lock()
         self._booths: dict[str, _Screens] = {}
+        self._visits: dict[
+            str, tuple[str, int, int]
+        ] = {}  # of a client id: booth, since when, and when it left
         self._known: frozenset[str] = frozenset()
         self._awaited_s = awake_s()
 
@@ -244,6 +249,26 @@ class Kiosks:
                 heard = before.heard
             said_s = min(period_s, KIOSK_S) if period_s else before.period_s if before else KIOSK_S
             self._booths[booth] = _Screens(here, heard, said_s)
+            self._visit(client.id, booth, self._clock() - int(1000 * silent_s) if by < 0 else 0)
+
+    def _visit(self, id: str, booth: str, left: int) -> None:
+        _, since, _ = self._visits.pop(id, (booth, self._clock(), 0))
+        self._visits[id] = (booth, since if left else self._clock(), left)
+        gone = [id for id, (*_, left) in self._visits.items() if left]
+        for each in gone[: max(0, len(gone) - GONE)]:
+            del self._visits[each]
+
+    def seen(self) -> list[JsonObject]:
+        """Every screen that is connected, and the last that left, in the order in which they came or went.
+
+        Shape: ``{"client", "booth", "since", "left"}``: times in ms since 1970; ``left`` is when one that is gone was heard of
+        last, else 0.
+        """
+        with self._lock:
+            return [
+                {"client": id, "booth": booth, "since": since, "left": left}
+                for id, (booth, since, left) in self._visits.items()
+            ]
 
     def connected(self) -> dict[str, int]:
         """How many screens are connected, by booth."""

@@ -12,6 +12,7 @@ from flask import Blueprint, Flask, Response, make_response, redirect, request, 
 from werkzeug.exceptions import HTTPException
 
 from infra.local import admin
+from infra.local.admin import A_FAR_DAY
 from infra.local.health import Health, public
 from infra.local.history import BEYOND, Wanted
 from infra.local.limits import Strangers, TooMany
@@ -22,6 +23,7 @@ from shadows.actions import Allowed
 from shadows.calls import Place, read
 from shadows.errors import Rejected
 from shadows.finding import Finding
+from shadows.orders import Publish
 from shadows.registry import booths
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,6 @@ HOST_NAME: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 DOORS: Final = re.compile(r"/(buttons|slack|answer|kiosk)/")
 PAGE: Final = "admin.html"
 A_YEAR: Final = 31_536_000
-A_FAR_DAY: Final = 2**53  # ms since 1970; what is later does not fit into the database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,8 @@ class Web:
         allowed: what buttons may start.
         id_by_email: whose address in Slack this is.
         erase: takes a thing out of the history; the answer is its pseudonym.
+        connected: the screens that are there, or were a while ago; None where nobody knows.
+        publish: a payload to a topic of MQTT.
         doors: the packages' blueprints.
     """
 
@@ -75,6 +78,8 @@ class Web:
     allowed: Allowed
     id_by_email: Callable[[str], str]
     erase: Callable[[str], str]
+    connected: Callable[[], list[dict[str, Any]] | None]
+    publish: Publish
     doors: tuple[Blueprint, ...] = ()
 
 
@@ -218,6 +223,9 @@ def _services(web: Web) -> admin.Services:
         look=web.look,
         id_by_email=web.id_by_email,
         erase=web.erase,
+        history=web.history,
+        connected=web.connected,
+        publish=web.publish,
     )
 
 

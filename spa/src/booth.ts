@@ -1,4 +1,6 @@
 /** A booth, and who belongs on its screen. Pure. */
+import { machines, type Machine } from "./machine";
+import { notice, type Notice } from "./orders";
 import { list, shown, text, type Shadow } from "./shadow";
 import { calledAlong, look, serves, type Person } from "./staff";
 
@@ -6,6 +8,9 @@ export interface Booth {
   readonly title: string;
   /** Things, in the order in which they are shown. */
   readonly staff: readonly string[];
+  readonly machines: readonly Machine[];
+  /** What is announced to everybody there. */
+  readonly notice: Notice | null;
 }
 
 const MOST = 200;
@@ -19,7 +24,12 @@ export const isStaff = (thing: string) => STAFF.test(thing);
 export function booth(shadow: Shadow): Booth {
   const now = shown(shadow);
   const things = list(now["staff"]).filter((thing): thing is string => typeof thing === "string" && isStaff(thing));
-  return { title: text(now["title"], 80), staff: [...new Set(things)].slice(0, MOST) };
+  return {
+    title: text(now["title"], 80),
+    staff: [...new Set(things)].slice(0, MOST),
+    machines: machines(shadow),
+    notice: notice(now["notice"]),
+  };
 }
 
 /** A place on the screen; it is kept free for whoever is listed and not known yet, so that nobody moves. */

@@ -10,6 +10,8 @@ export interface Pool {
 
 export interface Guest {
   readonly credentials: Credentials;
+  /** The guest's id, `region:uuid`. */
+  readonly identity: string;
   /** AWS's time. */
   now(): Date;
 }
@@ -54,7 +56,7 @@ async function enter(pool: Pool): Promise<Stay> {
       secretKey: filled(key, "SecretKey"),
       sessionToken: filled(key, "SessionToken"),
     };
-    return { pool, credentials, endsAt: Number(key["Expiration"]) * 1000, now, steady };
+    return { pool, credentials, identity, endsAt: Number(key["Expiration"]) * 1000, now, steady };
   } catch (error) {
     // Somebody deleted it, perhaps: the next try makes another one.
     if (error instanceof Refused && FORGET.includes(error.message)) keep(pool, "");

@@ -41,24 +41,28 @@ export interface Way {
   readonly relayed: boolean;
   /** How many questions a second one screen may ask. */
   readonly rate: number;
+  /** Who this screen is signed in as on AWS; "" elsewhere. */
+  readonly identity: string;
 }
 
 const RATES = { aws: 100, local: 1000 }; // AWS's quota of a connection; ours has the same number
 
 export const wayOf = async (config: Config, signIn: SignIn): Promise<Way> => ({
-  url: await urlOf(config, signIn),
+  ...(await entranceOf(config, signIn)),
   relayed: config.relayed,
   rate: RATES[config.relayed ? "aws" : config.place], // of a broker in between we know nothing
 });
 
-async function urlOf(config: Config, signIn: SignIn): Promise<string> {
-  if (config.place === "local") return expected(config, "mqtt", /^wss?:\/\//, "ws:// or wss://");
+async function entranceOf(config: Config, signIn: SignIn): Promise<Pick<Way, "url" | "identity">> {
+  if (config.place === "local") {
+    return { url: expected(config, "mqtt", /^wss?:\/\//, "ws:// or wss://"), identity: "" };
+  }
   const region = expected(config, "region", /^[a-z0-9-]+$/, "a region of AWS");
   const endpoint = expected(config, "endpoint", /^(wss?:\/\/)?[\w.-]+(:\d+)?$/, "a host");
   const id = expected(config, "identityPool", /^[\w-]+:[0-9a-f-]+$/, "the id of an identity pool");
   const url = config.cognito || `https://cognito-identity.${region}.amazonaws.com`;
-  const { credentials, now } = await signIn({ id, url });
-  return presigned(endpoint, region, credentials, now());
+  const { credentials, identity, now } = await signIn({ id, url });
+  return { url: await presigned(endpoint, region, credentials, now()), identity };
 }
 
 function expected(config: Config, name: Exclude<keyof Config, "relayed">, shape: RegExp, what: string): string {

@@ -12,7 +12,9 @@ import "./style.css";
 
 const asked = new URLSearchParams(location.search);
 const id = asked.get("booth") || "main";
-const clientId = `kiosk-${id.replace(/[^a-z0-9_-]/g, "").slice(0, 24)}-${Math.random().toString(36).slice(2, 12)}`;
+const random = [...crypto.getRandomValues(new Uint8Array(10))].map((byte) => (byte % 36).toString(36)).join("");
+const clientId = `kiosk-${id.replace(/[^a-z0-9_-]/g, "").slice(0, 24)}-${random}`;
+let connected = clientId;
 
 const signIn = signingIn();
 
@@ -22,6 +24,8 @@ createApp(App, {
   pairing: asked.has("pair"),
   theme: asked.get("theme"),
   sounds: sounds(asked),
+  alarm: asked.get("alarm") === "on",
   currentWay: () => currentWay(signIn),
-  dial: dialAs(clientId, isBoothId(id) ? id : "main"),
+  screen: () => connected,
+  dial: dialAs({ clientId, booth: isBoothId(id) ? id : "main", called: (as) => (connected = as) }),
 }).mount("#app");

@@ -38,6 +38,7 @@ function read(raw: JsonObject): Shadow {
     reported: object(raw["reported"]),
     delta: isObject(delta) ? delta : null,
     deltaSince: whole(raw["deltaSince"]),
+    saidAt: whole(raw["saidAt"]),
     fresh: false,
   };
 }

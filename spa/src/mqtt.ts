@@ -2,13 +2,28 @@
 import mqtt from "mqtt";
 
 import type { Dial } from "./composables/useLink";
-import { FILTERS, getTopic } from "./shadow";
+import { inboxOf } from "./orders";
+import { FILTERS, getTopic, machineFilters } from "./shadow";
 
 const CONNECT_MS = 4000;
 
+/** On AWS a screen's id ends in who it is signed in as: by that its own topic is nobody else's. */
+export const clientIdOf = ({ clientId }: Screen, identity: string) =>
+  identity ? clientId.replace(/-(?=[^-]*$)/, `-${identity}.`) : clientId;
+
+interface Screen {
+  readonly clientId: string;
+  readonly booth: string;
+  /** Is told by what id it is connected. */
+  readonly called?: (clientId: string) => void;
+}
+
 export const dialAs =
-  (clientId: string, booth: string): Dial =>
-  ({ url, relayed }, on) => {
+  (screen: Screen): Dial =>
+  ({ url, relayed, identity }, on) => {
+    const { booth } = screen;
+    const clientId = clientIdOf(screen, identity);
+    screen.called?.(clientId);
     const get = (thing: string) => client.publish(getTopic(thing), "");
     const client = mqtt.connect(url, {
       clientId,
@@ -25,6 +40,7 @@ export const dialAs =
         const refused = error !== null || granted.some(({ qos }) => qos > 2);
         (refused ? on.closed : on.subscribed)();
       });
+      client.subscribe(inboxOf(clientId), { qos: 1 }); // a broker that refuses it shows calls all the same
     });
     // A broker in between answers pings also when the service is gone: then only what the service says counts.
     if (!relayed) client.on("packetreceive", () => on.packet());
@@ -36,6 +52,7 @@ export const dialAs =
     client.on("close", () => on.closed());
     return {
       get,
+      listen: (thing) => client.subscribe(machineFilters(thing), { qos: 0 }), // a second later there is news
       ping: () => (relayed ? get(`booth-${booth}`) : client.sendPing()),
       end: () => client.end(true),
     };

@@ -14,6 +14,8 @@ export interface Shadow {
   readonly delta: JsonObject | null;
   /** Since when this screen knows of a delta, by the server's clock in milliseconds; 0 while there is none. */
   readonly deltaSince: number;
+  /** When what it reported came, by the server's clock in milliseconds; 0 where nobody needs to know: only of a machine. */
+  readonly saidAt: number;
   /** False from a reconnect until the service has answered again: shown, but greyed. */
   readonly fresh: boolean;
 }
@@ -30,13 +32,22 @@ const ANSWERS = ["get/accepted", "get/rejected", "update/delta", "update/documen
 /** What a screen listens to: one SUBSCRIBE, of which AWS allows eight filters. */
 export const FILTERS = ANSWERS.map((answer) => `${PREFIX}+/shadow/${answer}`);
 
-export const getTopic = (thing: string) => `${PREFIX}${thing}/shadow/get`;
+/** A machine's shadow has a name: what it says every second comes only to the screens that ask for it. */
+const MACHINE = /^machine-/;
+const shadowOf = (thing: string) => `${PREFIX}${thing}/shadow${MACHINE.test(thing) ? "/name/data" : ""}`;
+
+export const getTopic = (thing: string) => `${shadowOf(thing)}/get`;
+
+/** What a screen listens to besides, for a machine. */
+export const machineFilters = (thing: string) =>
+  ["get/accepted", "get/rejected", "update/documents"].map((answer) => `${shadowOf(thing)}/${answer}`);
 
 /** Read one message; null for whatever is none of ours. Never throws: a shadow is anybody's text. */
 export function heard(topic: string, payload: string): Heard | null {
-  const [, thing, answer] = /^\$aws\/things\/([^/]+)\/shadow\/(.+)$/.exec(topic) ?? [];
+  const [, thing, named, answer] = /^\$aws\/things\/([^/]+)\/shadow\/(name\/data\/)?(.+)$/.exec(topic) ?? [];
   const body = parsed(payload);
   if (thing === undefined || answer === undefined || body === null) return null;
+  if (MACHINE.test(thing) !== (named !== undefined)) return null;
   const at = whole(body["timestamp"]);
   switch (answer) {
     case "get/accepted":
@@ -108,13 +119,30 @@ function documented(thing: string, at: number, raw: JsonObject): Heard | null {
   const state = object(raw["state"]);
   const reported = object(state["reported"]);
   // update/documents carries no delta, and a get need not: it follows from the two halves
+  const metadata = object(raw["metadata"]);
   const delta = differing(object(state["desired"]), reported) as JsonObject | undefined;
   return {
     kind: "document",
     thing,
     at,
-    shadow: { version, reported, delta: delta ?? null, deltaSince: 0, fresh: true },
+    shadow: {
+      version,
+      reported,
+      delta: delta ?? null,
+      deltaSince: 0,
+      saidAt: MACHINE.test(thing) ? newest(metadata["reported"]) : 0,
+      fresh: true,
+    },
   };
+}
+
+/** The newest time in a shadow's metadata, in milliseconds. */
+function newest(metadata: Json | undefined, depth = 0): number {
+  if (!isTree(metadata) || depth > DEEPEST) return 0;
+  return Object.entries(metadata).reduce(
+    (at, [key, value]) => Math.max(at, key === "timestamp" ? whole(value) * 1000 : newest(value, depth + 1)),
+    0,
+  );
 }
 
 function parsed(payload: string): JsonObject | null {

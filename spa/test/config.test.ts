@@ -9,7 +9,7 @@ const HOST = "example-ats.iot.ap-northeast-1.amazonaws.com";
 const POOL = "ap-northeast-1:00000000-0000-4000-8000-000000000000";
 const AWS = { place: "aws", mqtt: "", region: "ap-northeast-1", endpoint: HOST, identityPool: POOL };
 
-const signIn = vi.fn<SignIn>(() => Promise.resolve({ credentials: CREDENTIALS, now: () => NOW }));
+const signIn = vi.fn<SignIn>(() => Promise.resolve({ credentials: CREDENTIALS, identity: "eu:1", now: () => NOW }));
 afterEach(() => {
   signIn.mockClear();
   vi.unstubAllGlobals();
@@ -26,7 +26,12 @@ it("reads what the server says", async () => {
     identityPool: "",
     cognito: "",
   });
-  expect(await wayOf(read, signIn)).toEqual({ url: "ws://192.168.1.5:8083/mqtt", relayed: false, rate: 1000 });
+  expect(await wayOf(read, signIn)).toEqual({
+    url: "ws://192.168.1.5:8083/mqtt",
+    relayed: false,
+    rate: 1000,
+    identity: "",
+  });
   expect(signIn).not.toHaveBeenCalled();
 });
 

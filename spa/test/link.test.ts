@@ -17,7 +17,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-const at = (url: string): Way => ({ url, relayed: false, rate: 100 });
+const at = (url: string): Way => ({ url, relayed: false, rate: 100, identity: "" });
 
 async function opened(way: () => Promise<Way> = () => Promise.resolve(at("ws://here/mqtt"))) {
   const server = fakeDial();

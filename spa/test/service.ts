@@ -76,10 +76,15 @@ export const booth = (title: string, ids: string[], version = 1): Halves => ({
 export function fakeLink() {
   const up = ref(true);
   const asks: string[] = [];
-  let listener: (topic: string, payload: string) => void = () => undefined;
+  const listens: string[] = [];
+  const hear: ((topic: string, payload: string) => void)[] = [];
   const get = (thing: string) => asks.push(thing);
-  const link: Link = { up, get, rate: () => 100, renew: () => undefined, onMessage: (listen) => (listener = listen) };
-  return { link, up, asks, say: (...[on, payload]: Message) => listener(on, payload) };
+  const link: Link = {
+    ...{ up, get, rate: () => 100, renew: () => undefined },
+    listen: (thing) => void listens.push(thing),
+    onMessage: (listen) => void hear.push(listen),
+  };
+  return { link, up, asks, listens, say: (...message: Message) => hear.forEach((listen) => listen(...message)) };
 }
 
 /** Connections that tests answer for: the last one dialled is `on`. */
@@ -91,6 +96,7 @@ export function fakeDial() {
     server.on = on;
     return {
       get: (thing: string) => void session.asks.push(thing),
+      listen: () => undefined,
       ping: () => void (session.pings += 1),
       end: () => void (session.ended = true),
     };

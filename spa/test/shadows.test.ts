@@ -41,7 +41,7 @@ it("asks for the booth, then for its staff, and is live when all have answered",
   say(...got("booth-main", booth("Front", ["a", "b"])));
   settle();
   expect(asks).toEqual(["booth-main", "staff-a", "staff-b"]);
-  expect(seen.value).toEqual({ title: "Front", staff: ["staff-a", "staff-b"] });
+  expect(seen.value).toMatchObject({ title: "Front", staff: ["staff-a", "staff-b"] });
   say(...got("staff-a", told("Ann")));
   expect(live.value).toBe(false);
   say(...got("staff-b", told("Bob")));

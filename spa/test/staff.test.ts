@@ -188,7 +188,7 @@ describe("a booth", () => {
   it("lists staff things once, whatever else stands there", () => {
     const staff = ["staff-b", 7, null, "staff-../x", "staff-+", "booth-a", "staff-b", { a: 1 }, "staff-a"] as never;
     expect(booth(shadowOf({ version: 1, reported: { title: 7, staff } }))).toEqual({
-      title: "",
+      ...{ title: "", machines: [], notice: null },
       staff: ["staff-b", "staff-a"],
     });
     expect(

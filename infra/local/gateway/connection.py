@@ -119,6 +119,7 @@ class Connection:
         self._expiry_s = 0
         self._ended = False
         self._aliases: dict[int, str] = {}
+        self._published = set[str]()  # topics that it may publish to
         self._owed: deque[_Owed] = deque()
         self._output: list[bytes] = []
         self._output_bytes = 0
@@ -268,7 +269,7 @@ class Connection:
 
     def _rights_of(self, client_id: str) -> Rights:
         if self._entrance.tls is None:
-            return self._entrance.rights
+            return self._entrance.rights.of(client_id)
         assert self._outlet.certificate is not None, "the handshake lets nobody pass without"
         return self._entrance.tls.rights(self._outlet.certificate, client_id)
 
@@ -384,15 +385,26 @@ class Connection:
 
     def _message_refusal(self, message: Message) -> Reason | None:
         """Why nobody, or not this client, may publish a message; None if it may."""
-        if not is_topic(message.topic, self._quotas):
+        topic = message.topic
+        known = topic in self._published
+        if not (known or is_topic(topic, self._quotas)):
             return Reason.TOPIC_INVALID
         if len(message.payload) > self._quotas.payload:
             return Reason.PACKET_TOO_LARGE
-        if not self._rights.may_publish(message.topic):
+        if not (known or self._may_publish(topic)):
             return Reason.NOT_AUTHORIZED
         if message.retain and not self._rights.may_retain(message.topic):
             return Reason.NOT_AUTHORIZED
         return Reason.QUOTA_EXCEEDED if message.retain and not self._broker.has_room(message) else None
+
+    def _may_publish(self, topic: str) -> bool:
+        """Whether it may, which is remembered: its rights stay as they are, and most clients have few topics."""
+        if not self._rights.may_publish(topic):
+            return False
+        if len(self._published) >= limits.MAX_TOPICS:
+            self._published.clear()
+        self._published.add(topic)
+        return True
 
     def _refuse_publish(self, packet: packets.Publish, code: Reason) -> None:
         """In MQTT 5 a trusted client hears it in its PUBACK; all others are cut off, as on AWS."""
@@ -410,23 +422,23 @@ class Connection:
         *,
         qos: int = 1,
     ) -> None:
-        owed = _Owed(packet_id, len(pending), code, qos)
-        if not pending and not self._owed:
-            self._pay(owed)
+        if not (pending or self._owed):
+            self._pay(packet_id, code, qos)
             return
+        owed = _Owed(packet_id, len(pending), code, qos)
         self._owed.append(owed)
         self._held = self._held or len(self._owed) >= limits.MAX_UNACKNOWLEDGED
         for future in pending:
             future.add_done_callback(partial(self._finished, owed))
 
-    def _pay(self, owed: _Owed) -> None:
-        if owed.qos > 1:
+    def _pay(self, packet_id: int, code: Reason, qos: int) -> None:
+        if qos > 1:
             # Not before: should a hook fail, the message has to come again.
-            if owed.code is Reason.SUCCESS:
-                self._here().unreleased.add(owed.packet_id)
-            self.send(packets.pubrec(owed.packet_id, owed.code))
-        elif owed.packet_id:
-            self.send(packets.puback(owed.packet_id, owed.code))
+            if code is Reason.SUCCESS:
+                self._here().unreleased.add(packet_id)
+            self.send(packets.pubrec(packet_id, code))
+        elif packet_id:
+            self.send(packets.puback(packet_id, code))
 
     def _finished(self, owed: _Owed, future: Any) -> None:
         failed = future.cancelled() or future.exception() is not None
@@ -438,7 +450,8 @@ class Connection:
             return
         owed.unfinished -= 1
         while self._owed and not self._owed[0].unfinished:
-            self._pay(self._owed.popleft())
+            paid = self._owed.popleft()
+            self._pay(paid.packet_id, paid.code, paid.qos)
         if self._held:
             self._go_on()
 

@@ -1,14 +1,17 @@
 """Who a client is and what it may do: rights are values, and nothing else in the gateway knows them."""
 
 import re
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 from infra.local.gateway import limits
 from infra.local.gateway.grants import Grants
 
 _THING: Final = r"\$aws/things/[^/]+/shadow"
 _SHOWN: Final = r"\$aws/things/(?:staff|booth)-[a-zA-Z0-9:_-]+/shadow"
+# What machines say changes every second. No screen hears it that did not ask for this very machine: no wildcard reaches it.
+_MACHINE: Final = r"\$aws/things/machine-[a-zA-Z0-9:_-]+/shadow/name/data"
+_MACHINE_READ: Final = r"(?:get/accepted|get/rejected|update/documents)"
 _READ: Final = r"(?:get/accepted|get/rejected|update/delta|update/documents)"
 
 
@@ -21,6 +24,7 @@ class Rights:
         leaves_messages: whether it may publish retained messages and leave a will.
         trusted: whether a publish that is refused leaves the connection up, where MQTT has words to refuse it.
         grants: what a policy leaves of all this to one client; None if there is no policy.
+        inbox: a topic that this one client alone may read, besides; "" for none.
     """
 
     name: str
@@ -30,6 +34,7 @@ class Rights:
     leaves_messages: bool
     trusted: bool
     grants: Grants | None = None
+    inbox: str = ""
 
     def may_connect(self, client_id: str) -> bool:
         return self._granted("iot:Connect", f"client/{client_id}")
@@ -43,11 +48,18 @@ class Rights:
         return free and self._granted("iot:RetainPublish", f"topic/{topic}")
 
     def may_subscribe(self, topic_filter: str) -> bool:
-        allowed = self.subscribes.fullmatch(topic_filter) is not None
+        allowed = topic_filter == self.inbox or self.subscribes.fullmatch(topic_filter) is not None
         return allowed and self._granted("iot:Subscribe", f"topicfilter/{topic_filter}")
 
     def may_receive(self, topic: str) -> bool:
-        return self.receives.fullmatch(topic) is not None and self._granted("iot:Receive", f"topic/{topic}")
+        allowed = topic == self.inbox or self.receives.fullmatch(topic) is not None
+        return allowed and self._granted("iot:Receive", f"topic/{topic}")
+
+    def of(self, client_id: str) -> Self:
+        """The same for one client: a kiosk has an inbox. A client id that would be a wildcard there has none."""
+        if self.name != "kiosk" or {"+", "#", "/"} & set(client_id):
+            return self
+        return replace(self, inbox=f"kiosk/{client_id}/in")
 
     def _granted(self, action: str, resource: str) -> bool:
         return self.grants is None or self.grants.allow(action, resource)
@@ -66,9 +78,9 @@ DEVICE: Final = Rights(
 # Anybody who can open the page. Any thing's filter is taken, as AWS's policy for kiosks takes it; `receives` decides.
 KIOSK: Final = Rights(
     name="kiosk",
-    publishes=re.compile(rf"{_SHOWN}/get"),
-    subscribes=re.compile(rf"\$aws/things/(?:\+|[a-zA-Z0-9:_-]+)/shadow/{_READ}"),
-    receives=re.compile(rf"{_SHOWN}/{_READ}"),
+    publishes=re.compile(rf"{_SHOWN}/get|{_MACHINE}/get"),
+    subscribes=re.compile(rf"\$aws/things/(?:\+|[a-zA-Z0-9:_-]+)/shadow/{_READ}|{_MACHINE}/{_MACHINE_READ}"),
+    receives=re.compile(rf"{_SHOWN}/{_READ}|{_MACHINE}/{_MACHINE_READ}"),
     leaves_messages=False,
     trusted=False,
 )

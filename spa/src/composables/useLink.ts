@@ -5,6 +5,8 @@ import type { Way } from "../config";
 /** One connection. */
 export interface Session {
   get(thing: string): void;
+  /** Hear of a machine, too. */
+  listen(thing: string): void;
   ping(): void;
   end(): void;
 }
@@ -24,6 +26,7 @@ export type Dial = (way: Way, on: SessionEvents) => Session;
 export interface Link {
   readonly up: Readonly<Ref<boolean>>;
   get(thing: string): void;
+  listen(thing: string): void;
   /** How many questions a second it takes. */
   rate(): number;
   /** Give this connection up for a new one: what it told may not be right any more. */
@@ -45,7 +48,7 @@ export const pauseMs = (random = Math.random()) => 300 + random * 900;
 /** Keeps a connection for as long as the scope lives: finds out when it died, and makes a new one. */
 export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
   const up = ref(false);
-  let listener: (topic: string, payload: string) => void = () => undefined;
+  const listeners: ((topic: string, payload: string) => void)[] = [];
   let attempt = new AbortController(); // aborted when its connection, or the try to make one, is given up
   let session: Session | undefined;
   let rate = 100;
@@ -65,7 +68,7 @@ export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
       session = dial(way, {
         subscribed: () => ours() && subscribed(),
         packet: () => ours() && packet(),
-        message: (topic, payload) => ours() && listener(topic, payload),
+        message: (topic, payload) => ours() && listeners.forEach((hear) => hear(topic, payload)),
         closed: () => ours() && lost(),
       });
     } catch {
@@ -133,8 +136,9 @@ export function useLink(currentWay: () => Promise<Way>, dial: Dial): Link {
   return {
     up: readonly(up),
     get: (thing) => session?.get(thing),
+    listen: (thing) => session?.listen(thing),
     rate: () => rate,
     renew: () => void (up.value && lost()),
-    onMessage: (listen) => (listener = listen),
+    onMessage: (listen) => void listeners.push(listen),
   };
 }

@@ -2,6 +2,7 @@ import { computed, onScopeDispose, ref, shallowReactive, shallowReadonly, watch 
 
 import { createAsking } from "../asking";
 import { booth, isBoothId, isStaff, wanted } from "../booth";
+import { isMachine } from "../machine";
 import { forgotten, heard, settled, type Heard, type Shadow } from "../shadow";
 import { person, together, type Person } from "../staff";
 import type { Link } from "./useLink";
@@ -21,7 +22,9 @@ export function useShadows(
 ) {
   const thingOfBooth = `booth-${id}`;
   const shadows = shallowReactive(new Map(before));
+  const said = shallowReactive(new Map<string, Shadow>()); // by machines: apart, as they speak every second
   const answered = shallowReactive(new Set<string>()); // since the link came up
+  const listening = new Set<string>(); // machines, since the link came up
   const asking = createAsking((thing) => link.get(thing), link.rate);
   const live = ref(false);
 
@@ -30,7 +33,7 @@ export function useShadows(
     return shadow && booth(shadow);
   });
   const known = computed(() => {
-    const staff = [...shadows].filter(([thing]) => thing !== thingOfBooth);
+    const staff = [...shadows].filter(([thing]) => isStaff(thing));
     return new Map(staff.map(([thing, shadow]) => [thing, readOnce(thing, shadow)]));
   });
   const people = computed(() => together(known.value));
@@ -40,15 +43,16 @@ export function useShadows(
     onTime(news.at);
     if (news.kind === "refused") refused(news.thing, news.code);
     else {
-      const shadow = settled(shadows.get(news.thing), news);
-      if (shadow) shadows.set(news.thing, shadow);
+      const map = isMachine(news.thing) ? said : shadows;
+      const shadow = settled(map.get(news.thing), news);
+      if (shadow) map.set(news.thing, shadow);
       if (news.kind === "document") settle(news.thing);
     }
     review();
   }
 
   function refused(thing: string, code: number) {
-    if (code === 404) shadows.delete(thing);
+    if (code === 404) [shadows, said].forEach((map) => map.delete(thing));
     if (code === 404) settle(thing);
     else asking.again(thing);
     if (code !== 429) answered.add(thing); // one shadow that cannot be read does not hold up the others
@@ -62,18 +66,25 @@ export function useShadows(
   /** After each message: whom do we need now, whom no longer, and do we know all of them? */
   function review() {
     const needed = wanted(id, boothNow.value?.staff ?? [], known.value.values());
+    for (const { thing } of boothNow.value?.machines ?? []) {
+      needed.add(thing);
+      if (!listening.has(thing)) link.listen(thing);
+      listening.add(thing);
+    }
     for (const thing of [...shadows.keys(), ...answered]) {
       if (needed.has(thing) || thing === thingOfBooth) continue;
+      said.delete(thing);
       shadows.delete(thing); // should they come back, their shadow may be another one
       answered.delete(thing);
     }
     const open = [...needed].filter((thing) => !answered.has(thing));
     asking.ask(open);
-    live.value ||= link.up.value && open.length === 0 && answered.has(thingOfBooth);
+    const isOpen = open.some((thing) => !isMachine(thing)); // a machine holds up no call
+    live.value ||= link.up.value && !isOpen && answered.has(thingOfBooth);
   }
 
   function start() {
-    for (const [thing, shadow] of shadows) shadows.set(thing, forgotten(shadow));
+    for (const map of [shadows, said]) map.forEach((shadow, thing) => map.set(thing, forgotten(shadow)));
     if (isBoothId(id)) asking.ask([thingOfBooth]);
     else settle(thingOfBooth); // no such booth can be
     review();
@@ -83,16 +94,17 @@ export function useShadows(
     live.value = false;
     asking.stop();
     answered.clear();
+    listening.clear();
   }
 
   link.onMessage((topic, payload) => {
     const news = heard(topic, payload);
-    if (news && (news.thing === thingOfBooth || isStaff(news.thing))) take(news);
+    if (news && (news.thing === thingOfBooth || isStaff(news.thing) || listening.has(news.thing))) take(news);
   });
   watch(link.up, (up) => (up ? start() : stop()), { immediate: true, flush: "sync" });
   onScopeDispose(stop);
 
-  return { live, missing, booth: boothNow, people, shadows: shallowReadonly(shadows) };
+  return { live, missing, booth: boothNow, people, shadows: shallowReadonly(shadows), said: shallowReadonly(said) };
 }
 
 /** One reading a shadow: a tile whose shadow did not change is handed the same person, and stays as it is. */

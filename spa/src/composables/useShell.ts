@@ -5,11 +5,12 @@ import { hasNewBuild, keepShell } from "../shell";
 const LOOK_EVERY_MS = 60_000;
 const QUIET_MS = 5000;
 
-/** Keeps the page for bad times, and takes a new build of it when nobody needs the screen. */
+/** Keeps the page for bad times, and takes a new build of it, or loads it anew if it `isTold` to, when nobody needs the screen. */
 export function useShell(
   live: Readonly<Ref<boolean>>,
   idle: Readonly<Ref<boolean>>,
   reload: () => void = () => location.reload(),
+  isTold: () => boolean = () => false,
 ) {
   let [isKept, isNew, quietSince] = [false, false, performance.now()];
 
@@ -28,7 +29,7 @@ export function useShell(
   }
   function take() {
     if (!live.value || !idle.value) quietSince = performance.now();
-    else if (isNew && performance.now() - quietSince >= QUIET_MS) reload();
+    else if ((isNew || isTold()) && performance.now() - quietSince >= QUIET_MS) reload();
   }
 
   const [looking, taking] = [setInterval(() => void look(), LOOK_EVERY_MS), setInterval(take, 1000)];
