@@ -63,6 +63,10 @@ def staffcall(context: click.Context) -> None:
 @click.pass_obj
 def run(here: Here, demo: bool) -> None:
     """Run everything on this machine, until Ctrl-C."""
+    if here.target == "aws":
+        raise click.ClickException(
+            "--target: expected local, got aws: `staffcall aws deploy` brings everything up there"
+        )
     _stop_at_once()
     from infra.settings import misspelt  # noqa: PLC0415
 

@@ -285,7 +285,7 @@ def _flow(raw: Raw, in_flight: int, over: Callable[[], bool]) -> None:
 
 
 def screens(door: Door, pid: int, *, seconds: float, screens: int) -> Figures:
-    """From an update of a shadow to the last of so many screens."""
+    """From an update of a shadow to the last of so many screens, and how long after the first of them that is."""
     _take_files(2 * screens + 100)
     update, device = Update("thing-0", "staff"), Link(door, "screens-device")
     links = [Link(door, f"screen-{n}", f"{topic_of('+')}/documents") for n in range(screens)]
@@ -293,9 +293,11 @@ def screens(door: Door, pid: int, *, seconds: float, screens: int) -> Figures:
     for link in links:
         poll.register(link, select.EPOLLIN)
     by_fd = {link.fileno(): link for link in links}
+    spreads: list[float] = []
 
     def one(number: int) -> float:
         heard: dict[Link, bytes] = {}
+        first = 0.0
         began = time.perf_counter()
         device.send(update.packet(number))
         while len(heard) < screens:
@@ -305,15 +307,18 @@ def screens(door: Door, pid: int, *, seconds: float, screens: int) -> Figures:
                         "a screen missed a document, or saw one twice"
                     )
                     heard[by_fd[fd]] = message.ack
+                    first = first or time.perf_counter()
         took = time.perf_counter() - began
+        spreads.append(began + took - first)
         for link, ack in heard.items():  # each screen would do that for itself
             link.send(ack)
         device.send(wire.PINGREQ)  # the server has rest before the next press
-        while not any(first == 0xD0 for first, _ in device.packets()):
+        while not any(kind == 0xD0 for kind, _ in device.packets()):
             pass
         return took
 
-    return one_by_one(one, pid, seconds, warm=3, least=10)
+    figures = one_by_one(one, pid, seconds, warm=3, least=10)
+    return figures | percentiles(spreads[3:], "spread ")
 
 
 def _published(link: Link) -> list[Sent]:

@@ -303,6 +303,22 @@ WRONG: list[tuple[str, str, Any, int, str]] = [
     ("PUT", "booths/main/order", {"staff": ["riku"]}, 409, "staff: riku is not on the list"),
     ("PUT", "booths/none/order", {"staff": []}, 404, "id: there is no booth none"),
     ("POST", "booths", {"id": "e", "title": "x" * 70_000}, 413, "POST /admin/api/booths"),
+    ("PUT", "staff/hana", {"slack": "U0SORA"}, 409, "slack: sora has this"),
+    ("PUT", "staff/hana", {"backup": "sora"}, 400, "backup: expected one of name, role"),
+    ("PUT", "staff/hana", {"name": ""}, 400, "name: expected"),
+    ("PUT", "staff/nobody", {"name": "X"}, 404, "id: there is no staff nobody"),
+    (
+        "PUT",
+        "roster.csv",
+        ROSTER + "main,x,y,hana\nmain,2026-11-21T09:00Z,9:00,riku\n",
+        400,
+        "line 3: from: expected",
+    ),
+    ("POST", "kiosks", {"booth": "nowhere"}, 404, "id: there is no booth nowhere"),
+    ("DELETE", "kiosks/ffffffff", None, 404, "id: there is no screen ffffffff"),
+    ("POST", f"kiosks/{SCREEN}/say", {"text": "x", "seconds": "9"}, 400, "seconds: expected a whole number"),
+    ("POST", "kiosks/x/reload", None, 400, "id: expected the client id of a screen"),
+    ("POST", "booths/main/announce", {"text": "a\nb"}, 400, "text: expected 1 to 200"),
     ("POST", "staff.csv", "x" * 1_100_000, 413, "POST /admin/api/staff.csv"),
 ]
 
@@ -559,7 +575,7 @@ def test_on_a_telephone_every_page_fits_and_a_finger_drags(shop: Shop, browser: 
     )
     page = entered(context.new_page(), shop)
     shop.press("newcomer")
-    for name in ("now", "staff", "buttons", "health", "history", "booths"):
+    for name in ("now", "staff", "buttons", "screens", "roster", "figures", "health", "history", "booths"):
         turn_to(page, name)
         if name == "health":
             expect(page.locator(".finding").first).to_be_visible()
@@ -609,6 +625,54 @@ def test_a_backup_is_chosen_and_a_table_is_imported(shop: Shop, page: Page) -> N
     expect(page.locator("[data-staff=riku]")).to_be_visible()
 
 
+def test_people_are_edited_groups_chosen_screens_told_and_figures_and_roster_shown(
+    shop: Shop, page: Page, browser: Browser
+) -> None:
+    entered(page, shop)
+    turn_to(page, "staff")
+    page.get_by_role("button", name="Edit 花 Hana").click()
+    page.get_by_label("Role").last.fill("Desk")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("花 Hana: saved")).to_be_visible()
+    assert registry.person(shop.place, "hana").staff.role == "Desk"
+
+    turn_to(page, "buttons")
+    page.get_by_text("Add a button by its number").click()
+    page.get_by_label("Number").fill("both")
+    page.get_by_label("A single click calls").select_option("Several: all at once")
+    page.get_by_label("Sora").check()
+    page.get_by_label("花 Hana").check()
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("row", name="both Several: all at once (Sora, 花 Hana)")).to_be_visible()
+
+    turn_to(page, "screens")
+    kiosk = browser.new_page()
+    kiosk.goto(shop.url("/?booth=main&lang=en"))
+    page.get_by_role("button", name=re.compile("which one it is$")).click()
+    client = page.locator("[data-screen]").first.get_attribute("data-screen") or "?"
+    expect(kiosk.get_by_text(client)).to_be_visible()
+    page.get_by_label("Text").fill("Closed at six")
+    page.get_by_role("button", name="Show", exact=True).click()
+    expect(kiosk.get_by_text("Closed at six")).to_be_visible()
+    kiosk.close()
+    page.get_by_role("button", name="Make a code").click()
+    expect(page.get_by_text(re.compile(r"type \d{5} \d{5}$"))).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Revoke")).click()
+    expect(page.locator("[data-paired]")).to_have_count(0)
+
+    turn_to(page, "roster")
+    table = {"name": "r.csv", "mimeType": "text/csv", "buffer": ROSTER.replace("2026", "2226").encode()}
+    page.get_by_label("Import a file").set_input_files(table)
+    expect(page.get_by_role("row", name="花 Hana main")).to_be_visible()
+
+    shop.press()
+    shop.says("U0HANA", "ok")
+    turn_to(page, "figures")
+    expect(page.get_by_role("row", name="花 Hana (hana) 1 1 0")).to_be_visible()
+    drawn = page.get_by_role("img", name="Press to ok by person, seconds")
+    assert drawn.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
+
+
 def test_health_shows_the_fix_beside_each_red_mark(shop: Shop, page: Page) -> None:
     registry.add_staff(shop.place, NewStaff(id="riku", name="Riku"))
     entered(page, shop)
@@ -642,7 +706,7 @@ def test_axe_finds_nothing_on_any_page(shop: Shop, browser: Browser, lang: str, 
     assert flaws(page) == []
     entered(page, shop, lang)
     expect(page.locator("html")).to_have_attribute("lang", lang)
-    for name in ("now", "staff", "buttons", "booths", "health", "history"):
+    for name in ("now", "staff", "buttons", "booths", "screens", "roster", "figures", "health", "history"):
         turn_to(page, name)
         if name == "health":
             expect(page.locator(".finding").first).to_be_visible()

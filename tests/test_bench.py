@@ -56,6 +56,8 @@ def results(servers: Servers) -> Results:
 
 def test_each_part_finds_what_its_goals_are_about(results: Results) -> None:
     assert {case for case, _ in results} == {*KEYS}
+    [screens] = results["e 50", OURS]
+    assert 0 < screens["spread p99"] < screens["p99"]  # between the first and the last of them
     for goal in GOALS:
         if goal.of[:2] in results:
             assert results[goal.of[:2]][0][goal.of[2]] > 0, goal

@@ -62,6 +62,7 @@ def settings(account: Account, name: str) -> Settings | None:
         "SLACK_API_URL": parameters.get("SlackApiUrl", ""),
         "STAFFCALL_LANG": parameters.get("Lang", ""),
         "STAFFCALL_ACTIONS": parameters.get("Actions", ""),
+        "STAFFCALL_TARGET": "aws",
     }
     return Settings.from_env({**public, **private})
 

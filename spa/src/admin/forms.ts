@@ -27,6 +27,14 @@ export const staffOptions = ({ staff }: Now, otherwise: string, but = ""): Optio
   ...staff.filter(({ id }) => id !== but).map(({ id, name }) => ({ value: id, label: name || id })),
 ];
 
+/** How a button calls several people: each way as the server writes it in front of them. */
+export const waysOf = (words: AdminWords): Option[] => [
+  { value: "all:", label: words.together },
+  { value: "turn:", label: words.inTurn },
+  { value: "free:", label: words.firstFree },
+];
+export const isWay = (value: string) => /^(all|turn|free):$/.test(value);
+
 /** The booths, and "main", which is made with whoever is added first. */
 export function boothOptions({ booths }: Now, words: AdminWords): Option[] {
   const there = booths.map(({ id, title }) => ({ value: id, label: title }));

@@ -3,9 +3,12 @@ import type { Component } from "vue";
 
 import BoothsPage from "./pages/BoothsPage.vue";
 import ButtonsPage from "./pages/ButtonsPage.vue";
+import FiguresPage from "./pages/FiguresPage.vue";
 import HealthPage from "./pages/HealthPage.vue";
 import HistoryPage from "./pages/HistoryPage.vue";
 import NowPage from "./pages/NowPage.vue";
+import RosterPage from "./pages/RosterPage.vue";
+import ScreensPage from "./pages/ScreensPage.vue";
 import StaffPage from "./pages/StaffPage.vue";
 import type { AdminWords } from "./words";
 
@@ -16,6 +19,9 @@ export const PAGES: Readonly<Record<PageId, Component>> = {
   staff: StaffPage,
   buttons: ButtonsPage,
   booths: BoothsPage,
+  screens: ScreensPage,
+  roster: RosterPage,
+  figures: FiguresPage,
   health: HealthPage,
   history: HistoryPage,
 };

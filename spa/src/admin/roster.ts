@@ -22,6 +22,20 @@ export interface Person {
 /** In a button's place of a person: whoever the duty roster has at its booth. */
 export const ON_DUTY = "@duty";
 
+/** Whom a button calls, in words: a person, who is on duty, or several, as `all:hana,sora`. */
+export function calledBy(
+  now: Pick<Now, "staff">,
+  reference: string,
+  onDuty: string,
+  ways: Readonly<Record<string, string>>,
+) {
+  if (reference === ON_DUTY) return onDuty;
+  const [, way, members] = /^([a-z]+:)(.+)$/.exec(reference) ?? [];
+  if (way === undefined || members === undefined) return nameOf(now, reference);
+  const names = members.split(",").map((id) => nameOf(now, id));
+  return `${ways[way] ?? way} (${names.join(", ")})`;
+}
+
 export interface Button {
   readonly id: string;
   readonly single: string;
