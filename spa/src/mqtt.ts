@@ -6,6 +6,7 @@ import { inboxOf } from "./orders";
 import { FILTERS, getTopic, machineFilters } from "./shadow";
 
 const CONNECT_MS = 4000;
+const TRIES = 2;
 
 /** On AWS a screen's id ends in who it is signed in as: by that its own topic is nobody else's. */
 export const clientIdOf = ({ clientId }: Screen, identity: string) =>
@@ -18,9 +19,9 @@ interface Screen {
   readonly called?: (clientId: string) => void;
 }
 
-export const dialAs =
-  (screen: Screen): Dial =>
-  ({ url, relayed, identity }, on) => {
+export const dialAs = (screen: Screen): Dial => {
+  let cutOff = 0; // how often in a row we were, instead of being let hear our own topic
+  return ({ url, relayed, identity }, on) => {
     const { booth } = screen;
     const clientId = clientIdOf(screen, identity);
     screen.called?.(clientId);
@@ -40,7 +41,11 @@ export const dialAs =
         const refused = error !== null || granted.some(({ qos }) => qos > 2);
         (refused ? on.closed : on.subscribed)();
       });
-      client.subscribe(inboxOf(clientId), { qos: 1 }); // a broker that refuses it shows calls all the same
+      // AWS cuts off whoever asks for what they may not hear: calls are shown all the same.
+      if (cutOff < TRIES)
+        client.subscribe(inboxOf(clientId), { qos: 1 }, (error) => {
+          cutOff = error ? cutOff + 1 : 0;
+        });
     });
     // A broker in between answers pings also when the service is gone: then only what the service says counts.
     if (!relayed) client.on("packetreceive", () => on.packet());
@@ -57,3 +62,4 @@ export const dialAs =
       end: () => client.end(true),
     };
   };
+};
