@@ -41,6 +41,8 @@ class Starter:
         secret: with which webhooks are signed; "" if there is none.
         publish: puts a payload on a topic, with its correlation data.
         functions: boto3's client of Lambda, once it is needed.
+        named_only: whether nothing is started that is not named, as on AWS: what has no name there has no rights, and
+            the sweep does not look for it.
     """
 
     def __init__(
@@ -49,8 +51,11 @@ class Starter:
         secret: str,
         publish: Publish,
         functions: Callable[[], Any] = functions,
+        *,
+        named_only: bool = False,
     ) -> None:
         self._allowed, self._secret, self._publish, self._functions = allowed, secret, publish, functions
+        self._named_only = named_only
 
     def start(self, action: Action, order: Order) -> None:
         """As :meth:`shadows.actions.Doer.start`."""
@@ -61,7 +66,7 @@ class Starter:
 
     def refuses(self, action: Action) -> str:
         """Why an action is never started here; "" if it may be."""
-        if not self._allowed.lets(action):
+        if not (self._allowed.has(action) if self._named_only else self._allowed.lets(action)):
             return f"STAFFCALL_ACTIONS does not have {action.label}"
         if action.kind is Kind.WEBHOOK and not self._secret:
             return "STAFFCALL_WEBHOOK_SECRET is not set"

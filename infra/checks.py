@@ -85,7 +85,8 @@ def of_buttons(buttons: Iterable[Button], now: int) -> Iterator[Finding]:
 
 def of_actions(buttons: Iterable[Button], settings: Settings) -> Iterator[Finding]:
     """Whether each click that starts something may, and what came of the last."""
-    doer = Starter(settings.actions, settings.webhook_secret, publish=_nowhere)
+    on_aws = settings.target == "aws"
+    doer = Starter(settings.actions, settings.webhook_secret, publish=_nowhere, named_only=on_aws)
     for button in buttons:
         thing = f"button-{button.id}"
         actions = {click: Action.read(click, does) for click, does in button.calls.items()}

@@ -17,6 +17,7 @@ from infra.commands.doctor import doctor
 from infra.commands.here import Here
 from infra.commands.history import history
 from infra.commands.kiosk import kiosk
+from infra.commands.listen import listen
 from infra.commands.machine import machine
 from infra.commands.press import press
 from infra.commands.report import report
@@ -62,6 +63,10 @@ def staffcall(context: click.Context) -> None:
 @click.pass_obj
 def run(here: Here, demo: bool) -> None:
     """Run everything on this machine, until Ctrl-C."""
+    if here.target == "aws":
+        raise click.ClickException(
+            "--target: expected local, got aws: `staffcall aws deploy` brings everything up there"
+        )
     _stop_at_once()
     from infra.settings import misspelt  # noqa: PLC0415
 
@@ -101,7 +106,7 @@ def _aimed(command: click.Command, *options: click.Option) -> click.Command:
 
 
 for command in (
-    staff, button, booth, roster, kiosk, machine, slack, press, watch, report, history, doctor, backup, restore,
+    staff, button, booth, roster, kiosk, machine, slack, press, listen, watch, report, history, doctor, backup, restore,
 ):  # fmt: skip
     staffcall.add_command(_aimed(command, TARGET, STACK))
 staffcall.add_command(_aimed(aws, STACK))

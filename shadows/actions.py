@@ -35,7 +35,7 @@ STORED: Final = "do:"  # before the attribute of a click that starts something
 _FUNCTION: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]{1,253}|\[[0-9a-f:]+\]")
 # What begins so is AWS's, or says something to us: a click that published there could press a button, or speak to a screen.
-OURS: Final = ("$", "staffcall/", "iotbutton/", "kiosk/", "booth/", "machine/")
+OURS: Final = ("$", "staffcall/", "iotbutton/", "kiosk/")
 _LEVELS: Final = 8
 
 

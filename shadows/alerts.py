@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Protocol
 
-from shadows.calls import Place, attributes, booth_title, read, rewrite
+from shadows.calls import Place, attributes, booth_message, booth_title, read, rewrite
 from shadows.channels import Channel
 from shadows.shadow import JsonObject
 from shadows.staff import Asked, Call, Staff, StaffState
@@ -37,6 +37,7 @@ class Alert:
     Attributes:
         n: of how many ways this is, from 1.
         name, booth: as people read them.
+        message: what to say of it; "" for the usual words.
         private: the person's attributes.
     """
 
@@ -46,6 +47,7 @@ class Alert:
     channel: Channel
     name: str
     booth: str
+    message: str = ""
     private: Mapping[str, str] = field(repr=False)
 
 
@@ -136,6 +138,7 @@ def deliver(place: Place, thing: str, sender: Sender, note: Note) -> bool:
                 channel=channel,
                 name=staff.name or thing.removeprefix("staff-"),
                 booth=booth_title(place, staff.call.booth),
+                message=booth_message(place, staff.call.booth),
                 private=private,
             )
         )

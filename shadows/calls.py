@@ -543,11 +543,20 @@ def along(place: Place, thing: str, call: Call) -> tuple[str, ...]:
 
 def booth_title(place: Place, booth: str) -> str:
     """What people call a booth; its id, if it has no title."""
+    return _booth_text(place, booth, "title") or booth
+
+
+def booth_message(place: Place, booth: str) -> str:
+    """What an alert says of a call of this booth; "" for the usual words."""
+    return _booth_text(place, booth, "message")
+
+
+def _booth_text(place: Place, booth: str, name: str) -> str:
     try:
-        title = place.shadows.get(f"booth-{booth}").reported.get("title")
-    except Rejected:  # no such booth any more, or no name for one: its id says enough
-        return booth
-    return title if isinstance(title, str) and title else booth
+        text = place.shadows.get(f"booth-{booth}").reported.get(name)
+    except Rejected:  # no such booth any more, or no name for one
+        return ""
+    return text if isinstance(text, str) else ""
 
 
 def staff_name(place: Place, thing: str) -> str:

@@ -98,10 +98,7 @@ class NewStaff:
                 400,
                 "slack: expected a Slack user id such as U012AB3CD (U or W, then A-Z 0-9), got another text",
             )
-        if self.phone and not _PHONE.fullmatch(self.phone):
-            raise Rejected(
-                400, "phone: expected 3 to 15 digits with the country code and no +, got another text"
-            )
+        _phone(self.phone)
         if self.mail and not _MAIL.fullmatch(self.mail):
             raise Rejected(
                 400,
@@ -132,6 +129,8 @@ class NewButton:
             a long one, a single one counts.
         booth: id of the booth where the button is.
         heartbeat_s: how often it says that it lives, in seconds; 0 if that is to be learned from its messages.
+        phone: of the one person whom it calls, who is added if they are not there yet; "" for nothing of this.
+        message: what alerts say of calls of its booth; "" for what they say already. Public, as a title is.
 
     Raises:
         Rejected: 400, for a field that is none of these.
@@ -143,13 +142,19 @@ class NewButton:
     long: str = ""
     booth: str = "main"
     heartbeat_s: int = 0
+    phone: str = field(default="", repr=False)
+    message: str = ""
 
     def __post_init__(self) -> None:
         _button_id(self.id)
+        _phone(self.phone)
+        _text("message", self.message)
         for name, staff in (("staff", self.single), ("double", self.double), ("long", self.long)):
             if staff or name == "staff":
                 _reference(name, staff)
         _name_id("booth", self.booth)
+        if self.phone and called_by(self.single) != (self.single,):
+            raise Rejected(400, f"phone: expected one person as staff, got {self.single}")
         if self.heartbeat_s and not HEARTBEAT_S[0] <= self.heartbeat_s <= HEARTBEAT_S[1]:
             raise Rejected(400, f"heartbeat: expected a minute to 31 days, got {self.heartbeat_s} s")
 
@@ -445,17 +450,24 @@ def called_by(reference: str) -> tuple[str, ...]:
 
 
 def add_button(place: Place, new: NewButton) -> Done:
-    """Register a button; make its booth if needed.
+    """Register a button; make its booth if needed, and with a phone number whom it calls.
 
     Raises:
-        Rejected: 404 for staff who are not there; 409 for an id that another button has.
+        Rejected: 404 for staff who are not there; 409 for an id that another button has, and for somebody who has
+            another number.
     """
+    reached = new.phone != "" and _reached_at(place, new)
     for name, staff in (("staff", new.single), ("double", new.double), ("long", new.long)):
         for id in called_by(staff) if staff else ():
             if not _is_there(place, f"staff-{id}"):
                 raise Rejected(404, f"{name}: there is no staff {id}")
     created = _create(place, new.thing)
-    return _done(created, _booth(place, NewBooth(id=new.booth), _shadow(place, f"booth-{new.booth}")))
+    booth = _shadow(place, f"booth-{new.booth}")
+    made = _booth(place, NewBooth(id=new.booth), booth)
+    says = new.message != "" and _reported(booth).get("message") != new.message
+    if says:
+        place.shadows.update(f"booth-{new.booth}", reported={"message": new.message})
+    return _done(created, reached or made or says)
 
 
 def move_button(place: Place, id: str, booth: str) -> str:
@@ -581,6 +593,11 @@ def _reference(name: str, value: str) -> None:
         )
     for id in ids:
         _name_id(name, id)
+
+
+def _phone(value: str) -> None:
+    if value and not _PHONE.fullmatch(value):
+        raise Rejected(400, "phone: expected 3 to 15 digits with the country code and no +, got another text")
 
 
 def _button_id(value: str) -> str:
@@ -721,6 +738,22 @@ def _staff_shadow(place: Place, new: NewStaff, *, fresh: bool) -> bool:
     desired, reported = newcomer(new.name, new.role, place.clock())
     place.shadows.update(thing, desired=desired, reported=reported)
     return True
+
+
+def _reached_at(place: Place, new: NewButton) -> bool:
+    """Give whom a button calls the number that came with it; whether there was anything to write."""
+    try:
+        known = place.things.get(f"staff-{new.single}").attributes.get("phone", "")
+    except Rejected as no:
+        if no.code != 404:
+            raise
+        person = NewStaff(id=new.single, name=new.single, phone=new.phone, booth=new.booth)
+        return add_staff(place, person) is not Done.THERE
+    if known and known != new.phone:
+        raise Rejected(409, f"phone: {new.single} has another number")
+    if not known:
+        place.things.update(f"staff-{new.single}", {"phone": new.phone})
+    return not known
 
 
 def _booth(place: Place, new: NewBooth, shadow: Shadow | None) -> bool:

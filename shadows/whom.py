@@ -1,7 +1,6 @@
 """Whom a press calls: who is named, who is on duty, or one of a group."""
 
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -9,7 +8,7 @@ from typing import Final
 from shadows.calls import Place, read
 from shadows.duty import Duty, last_on_duty, next_on_duty, on_duty, roster
 from shadows.errors import Rejected
-from shadows.staff import Event, Group, How, Staff, StaffState
+from shadows.staff import Event, Group, How, Key, Staff, StaffState
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +78,11 @@ def _on_duty(place: Place, booth: str, event: Event) -> Ranks:
 def _ranked(place: Place, there: Mapping[str, Staff], booth: str, event: Event) -> Mapping[str, int]:
     """The best first. If a death cut off who passed a call on, they finish that before anything else."""
     now = place.clock()
-    calls = {id: call for id, each in there.items() if (call := each.call_of(booth))}
-    held = Counter(call.id for call in calls.values())
 
     def is_cut_off(id: str) -> bool:
-        return id in calls and held[calls[id].id] > 1 and not there[id].has_call_of(booth)
+        waiting = (call for call in there[id].waiting if call.booth == booth)
+        went = (Key.of_handover(f"staff-{id}", call) for call in waiting)
+        return any(key.in_(each.seen, now) for key in went for each in there.values())
 
     ranks = {id: CUT_OFF if is_cut_off(id) else _rank(each, booth, event, now) for id, each in there.items()}
     return {

@@ -53,7 +53,7 @@ def client(service: str, url: str) -> Any:
     return boto3.client(service, endpoint_url=url, config=config, **ANY_KEY)
 
 
-def until(found: Callable[[], T], what: str = "it", s: float = 8.0) -> T:
+def until(found: Callable[[], T], what: str = "it", s: float = 20.0) -> T:
     """Wait for something to become true; the answer is what it became."""
     end = time.monotonic() + s
     while time.monotonic() < end:

@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -521,6 +521,25 @@ def test_deploying_names_each_function_and_topic_that_may_be_started() -> None:
         "ActionTopics": "arn:aws:iot:eu-west-1:123456789012:topic/lamp/*,arn:aws:iot:eu-west-1:123456789012:topic/door",
     }
     assert _action_arns(account, {"Lang": "en"}) == {}
+
+
+def test_on_aws_nothing_is_started_that_has_no_name() -> None:
+    """It would have no rights there, nor would the sweep look for it."""
+    with receiving() as (receiver, text), FakeSlack() as slack, ExitStack() as stack:
+        hook = {"STAFFCALL_WEBHOOK_SECRET": SECRET, "STAFFCALL_WEBHOOK_URL": receiver.url("/all")}
+        here = stack.enter_context(cloud(slack, **hook))
+        add_button(here.place, NewButton(id="b1", single=text))
+        here.run("button", {"topic": "staffcall/buttons/b1/press", "click": "SINGLE", "id": "p1"})
+        here.run("timer", {"Records": here.queued()})
+        (button,) = [each for each in buttons(here.place) if each.id == "b1"]
+    assert (receiver.got, button.result) == ([], "failed")
+    found = {
+        target: [
+            each.verdict for each in of_actions([button], Settings(target=target, webhook_secret=SECRET))
+        ]
+        for target in ("local", "aws")
+    }
+    assert found == {"local": [Verdict.RIGHT, Verdict.WRONG], "aws": [Verdict.WRONG, Verdict.WRONG]}
 
 
 def test_on_aws_a_click_is_answered_at_once_and_the_timers_function_starts_it() -> None:

@@ -23,6 +23,7 @@ from infra.alerts.templates import templates
 from infra.alerts.twilio import is_signed, signature
 from infra.settings import Settings, SettingsError
 from infra.ways import check_alerts
+from shadows import registry
 from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.registry import NewButton, NewStaff, add_button, add_staff
@@ -30,7 +31,7 @@ from tests.fake_slack import FakeSlack
 from tests.fake_twilio import PATH, SENDER, SID, TOKEN, URL, FakeTwilio, Sms, hangs, refuses
 from tests.receiver import Receiver, answers
 from tests.screen import IS_SKIPPED, chromium, watched
-from tests.shop import Process, Shop, until
+from tests.shop import ADMIN_TOKEN, BUTTON_TOKEN, Process, Shop, until
 
 PHONE = "819077770001"
 
@@ -168,6 +169,33 @@ def test_without_any_slack_a_call_is_told_once_twilio_has_taken_it(
         until(lambda: shop.admin("/admin/api/signs")["audited"] > looks + 3, "the audit", 20)
         assert shop.admin()["counts"]["audit_holes_total"] == 0
         until(lambda: shop.admin()["troubles"] == [], "the end of all troubles")
+
+
+def test_a_panic_button_needs_one_request_and_says_what_it_was_told(
+    tmp_path: Path, slack: FakeSlack, twilio: FakeTwilio
+) -> None:
+    body = json.dumps(
+        {
+            "id": "a002dc000001",
+            "staff": "night",
+            "booth": "bed",
+            "phone": PHONE,
+            "message": "ベッドの呼び出しです",
+        }
+    ).encode()
+    with shop_of(tmp_path, slack, twilio, slack_webhook_url="") as shop:
+        for token in ("", "no", BUTTON_TOKEN):
+            assert shop.ask("/buttons/register", body, Authorization=f"Bearer {token}")[0] == 401
+        assert [*registry.buttons(shop.place)] == []
+        for done in ("added", "there already"):
+            answer = shop.ask("/buttons/register", body, Authorization=f"Bearer {ADMIN_TOKEN}")
+            assert answer == (200, {"done": done})
+        shop.press("a002dc000001")
+        (sms,) = until(lambda: twilio.got, "the SMS")
+        assert sms.form["To"] == f"+{PHONE}"
+        assert re.fullmatch(r"ベッドの呼び出しです On my way: http://\S+", sms.form["Body"])
+        page(sms.link, b"")
+        until(lambda: shop.state("night") == "running", "the answer")
 
 
 def test_a_number_that_is_none_is_on_record_and_the_next_way_is_tried_at_once(

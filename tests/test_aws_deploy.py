@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -197,6 +198,31 @@ def test_a_deploy_of_what_is_there_changes_nothing_and_is_no_failure(cli: Cli, s
     assert "Stack shop: no changes" in again
     assert "COMPLETE" not in again
     assert "Secret" not in again
+
+
+def test_the_timers_may_start_what_was_named_and_that_stays(
+    cli: Cli, ministack: Ministack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the whole template."""
+    monkeypatch.setattr(package, "LIBRARIES", ())
+    monkeypatch.setenv("STAFFCALL_ACTIONS", "lambda:backup, topic:lamp/# lambda:door")
+    right(cli("aws", "deploy"))
+    monkeypatch.delenv("STAFFCALL_ACTIONS")
+    right(cli("aws", "deploy"))
+    found = ministack.client("cloudformation").describe_stack_resource(
+        StackName="shop", LogicalResourceId="TimerRole"
+    )
+    role = found["StackResourceDetail"]["PhysicalResourceId"]
+
+    def may(policy: str) -> list[str]:
+        got = ministack.client("iam").get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+        (statement,) = (json.loads(got) if isinstance(got, str) else got)["Statement"]
+        return [
+            re.sub(r"^arn:aws:(\w+):[a-z0-9-]+:[0-9]{12}:", r"\1 ", each) for each in statement["Resource"]
+        ]
+
+    assert may("invoke") == ["lambda function:backup", "lambda function:door"]
+    assert may("publish") == ["iot topic/lamp/*"]
 
 
 def test_what_is_not_set_this_time_stays_as_it_was(

@@ -8,7 +8,7 @@ import mqtt_wire as wire
 import pytest
 from mqtt_wire import Running
 
-from infra.local.gateway import Client, Elsewhere, Message
+from infra.local.gateway import Client, Elsewhere, Message, limits
 
 
 @pytest.fixture
@@ -111,6 +111,33 @@ def test_who_subscribes_late_gets_what_is_published_from_then_on(running: Runnin
             assert client.read().first == 0x90
             running.gateway.publish_soon([Message(topic, b"heard")])
             assert client.message().payload == b"heard"
+
+
+def test_a_hook_that_comes_late_hears_what_is_published_from_then_on(running: Running) -> None:
+    heard: list[bytes] = []
+    with running.device("c") as client:
+        client.send(wire.publish("t", b"unheard", 1))
+        assert client.read().first == 0x40
+        running.gateway.hook("t", lambda message, _: heard.append(message.payload))
+        client.send(wire.publish("t", b"heard", 2))
+        assert client.read().first == 0x40
+    assert heard == [b"heard"]
+
+
+def test_of_many_topics_only_some_are_remembered_and_all_are_heard(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_ROUTES", 10)
+    heard: list[str] = []
+    running.gateway.hook("t/+", lambda message, _: heard.append(message.topic))
+    with running.device("pub") as pub, running.device("sub", "t/#") as sub:
+        for n in range(50):
+            pub.send(wire.publish(f"t/{n}", b"", 1))
+            assert sub.message().topic == f"t/{n}"
+            assert pub.read().first == 0x40
+    assert heard == [f"t/{n}" for n in range(50)]
+    broker = running.gateway._broker
+    assert max(len(broker._receivers), len(broker._called_with)) <= 10
 
 
 def test_a_hook_for_what_is_retained_hears_of_nothing_else(running: Running) -> None:

@@ -134,14 +134,17 @@ def test_a_busy_group_keeps_the_call_waiting(floor: Floor) -> None:
 
 @pytest.mark.parametrize("how", ["all", "turn", "free"])
 @pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("own", [0, 1])
 def test_a_press_that_a_death_cut_off_is_finished_when_it_comes_again(
-    floor: Floor, how: str, after: bool
+    floor: Floor, how: str, after: bool, own: int
 ) -> None:
-    """The call of the booth waits with Hana; then Sora is free, and has it with the second press."""
+    """The call of the booth waits with Hana; then Sora is free, or has one of that booth, and has it with the second press."""
     for thing in floor.people:
         floor.press(thing, booth=f"x-{thing[-4:]}")
     assert floor.presses(how, "one") == "hana"
     floor.says("staff-sora", CallEvent.DONE)
+    for _ in range(own):
+        floor.press("staff-sora", booth="main")
     for n in itertools.count(1):
         other = floor.twin()
         try:
@@ -150,7 +153,7 @@ def test_a_press_that_a_death_cut_off_is_finished_when_it_comes_again(
         except Crash:
             other.presses(how, "two")
             held = [call for each in other.people if (call := read(other.place, each).call_of("main"))]
-            assert [call.count for call in held] == [2]
+            assert [call.count for call in held] == [2 + own]
         else:
             return
 

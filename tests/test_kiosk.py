@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,45 @@ def test_the_whole_story_shows_live(shop: Shop, page: Page) -> None:
     expect(tile(page, "hana", "running")).to_contain_text("2 minutes")
     shop.says("U0HANA", "done")
     expect(tile(page, "hana", "idle")).to_be_visible()
+
+
+# How the page looks at each hundredth of a second, for a second.
+LOOKS_AT = """() => {
+    const app = document.querySelector("#app");
+    const flash = app.getAnimations().find(({ animationName }) => animationName === "flash");
+    flash.pause();
+    const looks = [...Array(100).keys()].map((n) => {
+        flash.currentTime = 10 * n;
+        return getComputedStyle(app).filter;
+    });
+    flash.play();
+    return looks;
+}"""
+
+
+def test_a_page_that_was_asked_to_flashes_at_once_and_no_faster_than_anybody_bears(
+    shop: Shop, browser: Browser
+) -> None:
+    flash = "getComputedStyle(document.querySelector('#app')).animation"
+    with watched(browser) as page, watched(browser) as calm:
+        calm.emulate_media(reduced_motion="reduce")
+        for each in (page, calm):
+            each.goto(shop.url("/?lang=en&alarm=on"))
+            expect(each.locator("body")).to_have_attribute("data-link", "live")
+            expect(each.locator("body")).to_have_attribute("data-alarm", "off")
+        assert "flash" not in page.evaluate(flash)
+        shop.press()
+        for each in (page, calm):
+            expect(each.locator("body")).to_have_attribute("data-alarm", "on")
+        assert "flash" in page.evaluate(flash)
+        looks = page.evaluate(LOOKS_AT)
+        changes = sum(before != after for before, after in pairwise(looks))
+        assert 1 <= changes <= 2 * 3, looks  # in a second, each flash two: WCAG 2.3.1 allows three flashes
+        assert "flash" not in calm.evaluate(flash)
+        assert calm.evaluate("parseFloat(getComputedStyle(document.querySelector('#app')).outlineWidth)") > 10
+        shop.says("U0HANA", "ok")
+        for each in (page, calm):
+            expect(each.locator("body")).to_have_attribute("data-alarm", "off")
 
 
 @pytest.mark.parametrize(

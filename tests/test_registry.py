@@ -552,3 +552,39 @@ def test_a_booth_has_its_id_for_a_title_until_it_gets_one(shop: Shop) -> None:
 def test_a_bad_booth_is_refused() -> None:
     assert refused(400, lambda: NewBooth(id="Main")).startswith("id: expected")
     assert refused(400, lambda: NewBooth(id="main", title="x" * 81)).startswith("title: expected")
+
+
+# --- a button that comes with a number and a message
+
+
+def test_a_button_brings_whom_it_calls_their_number_and_what_to_say(shop: Shop) -> None:
+    new = NewButton(id="bell", single="night", booth="bed", phone="819012345678", message="The bell rang")
+    assert registry.add_button(shop.place, new) is Done.ADDED
+    assert shop.things.get("staff-night").attributes["phone"] == "819012345678"
+    assert shop.shadows.get("booth-bed").reported == {
+        "title": "bed", "staff": ["staff-night"], "message": "The bell rang",
+    }  # fmt: skip
+    assert registry.add_button(shop.place, new) is Done.THERE
+    shop.shadows.update("booth-bed", reported={"message": None})
+    assert registry.add_button(shop.place, new) is Done.REPAIRED
+
+
+def test_who_is_there_gets_the_number_but_no_other_one(shop: Shop) -> None:
+    registry.add_staff(shop.place, NewStaff(id="night", name="夜勤 Night", slack="U0NIGHT"))
+    new = NewButton(id="bell", single="night", phone="819012345678")
+    assert registry.add_button(shop.place, new) is Done.ADDED
+    person = registry.person(shop.place, "night")
+    assert (person.phone, person.slack, person.staff and person.staff.name) == (
+        "819012345678", "U0NIGHT", "夜勤 Night",
+    )  # fmt: skip
+    other = NewButton(id="other", single="night", phone="819000000000")
+    assert refused(409, lambda: registry.add_button(shop.place, other)) == "phone: night has another number"
+    assert [each.id for each in registry.buttons(shop.place)] == ["bell"]
+
+
+@pytest.mark.parametrize("single", ["@duty", "all:hana,sora"])
+def test_a_number_is_of_one_person(single: str) -> None:
+    with pytest.raises(Rejected, match="phone: expected one person as staff"):
+        NewButton(id="bell", single=single, phone="819012345678")
+    with pytest.raises(Rejected, match="phone: expected 3 to 15 digits"):
+        NewButton(id="bell", single="night", phone="+81")

@@ -74,7 +74,7 @@ class Senders:
     def _words(self, alert: Alert, *, linked: bool) -> tuple[str, str]:
         """Title and text. Who has the link answers for the person: it goes to nobody else."""
         say = WORDS[self._lang]
-        body = say.called.format(name=alert.name, booth=alert.booth)
+        body = alert.message or say.called.format(name=alert.name, booth=alert.booth)
         if linked:
             link = self._token(alert, ANSWER, LINK_S)
             body += " " + say.link.format(url=f"{self._public_url}/answer/{link}")

@@ -45,8 +45,12 @@ class Account:
 
     @property
     def region(self) -> str:
-        """The region's name."""
-        return str(self.client("sts").meta.region_name)
+        """The region's name.
+
+        Raises:
+            botocore.exceptions.BotoCoreError: there is none.
+        """
+        return str(self.client("iot").meta.region_name)  # STS answers without any region, too
 
     @property
     def partition(self) -> str:

@@ -17,7 +17,7 @@ from shadows.trouble import Trouble
 SWEPT_WITHIN_MS: Final = 180_000
 WAITING: Final = 10  # messages that are due and that nobody takes: a moment's worth
 NEEDED: Final = frozenset({deploy.BUTTON_TOKEN})
-ANY_OF: Final = frozenset({"SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL"})
+ANY_OF: Final = frozenset({"SLACK_BOT_TOKEN", "SLACK_WEBHOOK_URL", "STAFFCALL_ALERTS"})
 
 
 def of_stack(account: Account, name: str) -> Iterator[Finding]:
@@ -62,6 +62,7 @@ def settings(account: Account, name: str) -> Settings | None:
         "SLACK_API_URL": parameters.get("SlackApiUrl", ""),
         "STAFFCALL_LANG": parameters.get("Lang", ""),
         "STAFFCALL_ACTIONS": parameters.get("Actions", ""),
+        "STAFFCALL_TARGET": "aws",
     }
     return Settings.from_env({**public, **private})
 

@@ -88,7 +88,8 @@ class AwsPlace:
         bot = bot_of(settings)
         board = bot if way_of(settings) == "bot" else None
         teller = teller_of(settings, bot)
-        starter = Starter(settings.actions, settings.webhook_secret, partial(publish, client("iot-data")))
+        say = partial(publish, client("iot-data"))
+        starter = Starter(settings.actions, settings.webhook_secret, say, named_only=True)
         asks = Asks(client("sqs"), env.get("STACK_ALERTS", ""))
         self.settler = Settler(
             place,

@@ -61,6 +61,16 @@ def button() -> None:
     default="0s",
     help="How often it says that it lives, such as 24h [else learned from its messages].",
 )
+@click.option(
+    "--phone",
+    default="",
+    help="Number of the one whom it calls, for alerts; who is not there yet is added by it.",
+)
+@click.option(
+    "--message",
+    default="",
+    help="What alerts say of calls of its booth, if not that somebody is waiting there.",
+)
 @click.pass_obj
 def add(here: Here, /, id: str, staff: str, **more: Any) -> None:
     """Register a button: its serial number, its IMSI, or a name of yours."""

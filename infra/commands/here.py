@@ -96,13 +96,17 @@ class Here:
         Raises:
             click.ClickException: boto3 finds no region, or no such profile.
         """
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError, NoRegionError  # noqa: PLC0415
 
         from infra.aws.account import Account  # noqa: PLC0415
 
         try:
             account = Account(region=self.environment.get("AWS_REGION", ""), endpoint_url=self.endpoint_url)
             _ = account.region
+        except NoRegionError as error:
+            raise click.ClickException(
+                "AWS_REGION: expected the region to act in, such as ap-northeast-1, got nothing"
+            ) from error
         except BotoCoreError as error:
             raise click.ClickException(str(error)) from error
         self._closing.callback(account.close)

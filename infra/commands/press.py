@@ -7,6 +7,7 @@ from ulid import ULID
 
 from infra.commands.here import Here, refusals
 from infra.commands.table import plain
+from shadows.errors import Rejected
 from shadows.shadow import JsonObject
 from shadows.staff import ClickType
 
@@ -17,12 +18,21 @@ from shadows.staff import ClickType
 @click.pass_obj
 def press(here: Here, button: str, kind: str) -> None:
     """Press a button."""
-    door = _by_lambda if here.on_aws else _by_http
-    answer = door(here, {"button": button, "click": str(kind), "id": str(ULID())})
+    answer = send(here, {"button": button, "click": str(kind), "id": str(ULID())})
     if "action" in answer:
         click.echo(plain(f"button {button}: what it starts is asked for ({answer['action']})"))
     else:
         click.echo(plain(f"{answer['thing']}: {answer['state']} (call {answer['call']})"))
+
+
+def send(here: Here, body: JsonObject) -> JsonObject:
+    """Send the door what a button would.
+
+    Raises:
+        Rejected: it refused.
+        click.ClickException: it is not reached.
+    """
+    return (_by_lambda if here.on_aws else _by_http)(here, body)
 
 
 def _by_http(here: Here, body: JsonObject) -> JsonObject:
@@ -39,6 +49,8 @@ def _by_lambda(here: Here, body: JsonObject) -> JsonObject:
             FunctionName=here.outputs["ButtonFunction"], Payload=json.dumps(event)
         )
     answer: JsonObject = json.loads(invoked["Payload"].read())
-    if wrong := answer.get("message") or answer.get("errorMessage"):  # refused, or our own bug
-        raise click.ClickException(plain(str(wrong)))
+    if "code" in answer:
+        raise Rejected(answer["code"], answer["message"])
+    if "errorMessage" in answer:  # a bug of ours, or what may go well when it is sent again
+        raise click.ClickException(plain(str(answer["errorMessage"])))
     return answer

@@ -110,6 +110,9 @@ def import_(here: Here, file: Path) -> None:
     The header is required, and of the columns id and name. A backup may come in a later line.
     """
     lines = sheet.read(file.read_bytes())
+    if not lines:
+        click.echo("no line below the header: nobody was added")
+        return
     rows = told(registry.import_staff(here.place, lines), _line, title="import", total=len(lines))
     if failed := sum(row.done is None for row in rows):
         raise click.ClickException(f"{failed} of {len(lines)} lines failed")

@@ -187,6 +187,7 @@ def _staff(admin: Blueprint, here: Services) -> None:
 def _buttons_and_booths(admin: Blueprint, here: Services) -> None:
     place = here.place
 
+    @admin.post("/buttons/register")
     @admin.post("/admin/api/buttons")
     def add_button() -> JsonObject:
         body = _body()

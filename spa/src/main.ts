@@ -24,6 +24,7 @@ createApp(App, {
   pairing: asked.has("pair"),
   theme: asked.get("theme"),
   sounds: sounds(asked),
+  alarm: asked.get("alarm") === "on",
   currentWay: () => currentWay(signIn),
   screen: () => connected,
   dial: dialAs({ clientId, booth: isBoothId(id) ? id : "main", called: (as) => (connected = as) }),

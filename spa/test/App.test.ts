@@ -17,12 +17,12 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-async function screen(spoken: Language | Languages = "en", id = "main") {
+async function screen(spoken: Language | Languages = "en", id = "main", alarm = false) {
   const languages: Languages = typeof spoken === "string" ? [spoken] : spoken;
   const server = fakeDial();
   const currentWay = () => Promise.resolve({ url: "ws://here/mqtt", relayed: false, rate: 100, identity: "" });
   const tongues = await tonguesOf(languages);
-  app = mount(App, { props: { id, tongues, currentWay, dial: server.dial }, attachTo: document.body });
+  app = mount(App, { props: { id, tongues, alarm, currentWay, dial: server.dial }, attachTo: document.body });
   await vi.advanceTimersByTimeAsync(0);
   server.on.subscribed();
   const say = async (...message: Parameters<typeof server.say>) => {
@@ -55,6 +55,20 @@ it("shows the booth's people, live", async () => {
   expect(document.title).toBe("Front desk · Staff Call");
   expect(app.findAll("[data-thing]").map((each) => each.attributes("data-state"))).toEqual(["idle", "idle"]);
   expect(tile("alice").text()).toContain("Press the button to call");
+});
+
+it("flashes while somebody is called from here, and it is sure of it, where it was asked to", async () => {
+  const { server, say } = await screen("en", "main", true);
+  const alarm = () => document.body.dataset["alarm"];
+  await say(...got("booth-main", booth("Front desk", ["alice", "bob"])));
+  await say(...got("staff-alice", told("Alice")));
+  await say(...got("staff-bob", told("Bob", asked("calling", { call: call({ booth: "east" }) }))));
+  expect(alarm()).toBe("off"); // Bob is called elsewhere
+  await say(...delta("staff-alice", 2, { state: "calling", call: call({}) }));
+  expect(alarm()).toBe("on");
+  server.on.closed();
+  await vi.advanceTimersByTimeAsync(400);
+  expect(alarm()).toBe("off");
 });
 
 it.each([

@@ -82,12 +82,11 @@ class _Retained(NamedTuple):
     at_ms: int
 
 
-class _Route(NamedTuple):
-    """Where the messages of one topic go."""
+class _Hooks(NamedTuple):
+    """What is called with the messages that clients publish to one topic."""
 
-    receivers: list[tuple[Session, Subscription]]
-    takes: list[Take]
-    takes_retained: list[Take]  # of a message that is to be retained
+    all: list[Take]  # of a message that is to be retained
+    passing: list[Take]  # of any other
 
 
 class Broker:
@@ -101,7 +100,8 @@ class Broker:
         self._absent: dict[Session, None] = {}  # longest absent first
         self._tree: Tree[Session, Subscription] = Tree()
         self._hooks: Tree[Take, bool] = Tree()
-        self._routes: dict[str, _Route] = {}
+        self._receivers: dict[str, list[tuple[Session, Subscription]]] = {}  # of each topic that came lately
+        self._called_with: dict[str, _Hooks] = {}  # of each that a client published to
         self._retained: dict[str, _Retained] = {}
         self._retained_bytes = 0
         self._pending: set[asyncio.Future[None]] = set()
@@ -116,16 +116,16 @@ class Broker:
 
     def hook(self, topic_filter: str, take: Take, *, retained: bool) -> None:
         self._hooks.put(topic_filter, take, retained)
-        self._routes.clear()
+        self._called_with.clear()
 
     def publish(self, message: Message, sender: Session | None = None) -> None:
         """Give a message to its subscribers, and keep it if it is to be retained."""
-        self._deliver(self._routes.get(message.topic) or self._route(message.topic), message, sender)
+        self._deliver(message, sender)
 
     def is_wanted(self, message: Message) -> bool:
         """Whether anybody may get it, or keep it; from any thread, and False only if that is known."""
-        route = self._routes.get(message.topic)
-        return route is None or bool(route.receivers) or message.retain
+        receivers = self._receivers.get(message.topic)
+        return receivers is None or bool(receivers) or message.retain
 
     def accept(self, message: Message, sender: Session) -> list[Pending]:
         """Publish a client's message and call the hooks; the answer is what they have not finished yet.
@@ -133,9 +133,9 @@ class Broker:
         A future that fails has been logged.
         """
         self.tally.received += 1
-        route = self._routes.get(message.topic) or self._route(message.topic)
-        self._deliver(route, message, sender)
-        if not (takes := route.takes_retained if message.retain else route.takes):
+        self._deliver(message, sender)
+        hooks = self._called_with.get(message.topic) or self._hooks_of(message.topic)
+        if not (takes := hooks.all if message.retain else hooks.passing):
             return []
         calls = [self._call(take, message, sender.client) for take in takes]
         return [future for future in calls if future is not None]
@@ -144,29 +144,35 @@ class Broker:
         """Whether somebody who does read has so much to read that publishers should slow down."""
         return bool(self.tally.lagging) and any(session.reads for session in self.tally.lagging)
 
-    def _route(self, topic: str) -> _Route:
-        if len(self._routes) >= limits.MAX_ROUTES:
-            self._routes.clear()
-        hooks = list(self._hooks.match(topic))
-        takes = [take for take, retained in hooks if not retained]
-        route = self._routes[topic] = _Route(self._receivers(topic), takes, [take for take, _ in hooks])
-        return route
+    def _hooks_of(self, topic: str) -> _Hooks:
+        if len(self._called_with) >= limits.MAX_ROUTES:
+            self._called_with.clear()
+        found = list(self._hooks.match(topic))
+        hooks = _Hooks([take for take, _ in found], [take for take, retained in found if not retained])
+        self._called_with[topic] = hooks
+        return hooks
 
-    def _receivers(self, topic: str) -> list[tuple[Session, Subscription]]:
+    def _receivers_of(self, topic: str) -> list[tuple[Session, Subscription]]:
+        if len(self._receivers) >= limits.MAX_ROUTES:
+            self._receivers.clear()
         found: dict[Session, Subscription] = {}
         for session, granted in self._tree.match(topic):
             if session.client.rights.may_receive(topic):
                 found[session] = granted.also(found[session]) if session in found else granted
-        return list(found.items())
+        receivers = self._receivers[topic] = list(found.items())
+        return receivers
 
-    def _deliver(self, route: _Route, message: Message, sender: Session | None) -> None:
-        if not (route.receivers or message.retain):
+    def _deliver(self, message: Message, sender: Session | None) -> None:
+        receivers = self._receivers.get(message.topic)
+        if receivers is None:
+            receivers = self._receivers_of(message.topic)
+        if not (receivers or message.retain):
             return
         outgoing = as_published = Outgoing(message)
         if message.retain:
             outgoing = as_published.retained(retain=False)
             self._retain(as_published, self._clock())
-        for session, granted in route.receivers:
+        for session, granted in receivers:
             if granted.no_local and session is sender:
                 continue
             copy = as_published if granted.as_published else outgoing
@@ -242,7 +248,7 @@ class Broker:
         new = topic_filter not in session.subscriptions
         session.subscriptions[topic_filter] = granted
         self._tree.put(topic_filter, session, granted)
-        self._routes.clear()
+        self._receivers.clear()
         return new
 
     def unsubscribe(self, session: Session, topic_filter: str) -> bool:
@@ -250,7 +256,7 @@ class Broker:
         if session.subscriptions.pop(topic_filter, None) is None:
             return False
         self._tree.drop(topic_filter, session)
-        self._routes.clear()
+        self._receivers.clear()
         return True
 
     # Sessions

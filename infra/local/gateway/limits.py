@@ -51,7 +51,7 @@ MAX_ABSENT: Final = 1000  # sessions whose clients are absent; then the one long
 MAX_RETAINED_BYTES: Final = 32 * 1024 * 1024
 MAX_REMEMBERED: Final = 10_000  # client ids whose count of visits is remembered
 MAX_TOPICS: Final = 100  # that one connection may publish to, as is remembered
-MAX_ROUTES: Final = 50_000  # topics whose receivers are remembered
+MAX_ROUTES: Final = 50_000  # topics whose receivers, and hooks, are remembered
 MAX_WEBSOCKET_MESSAGE: Final = 256 * 1024
 MAX_RELEASED: Final = 1000  # QoS 2 messages of one session that it has not released yet
 

@@ -72,11 +72,14 @@ class Tree(Generic[Holder, Grant]):
         nodes = [self._root]
         wild = not topic.startswith("$")
         for level in topic.split("/"):
-            if wild:
-                yield from (
-                    pair for node in nodes if "#" in node.below for pair in node.below["#"].held.items()
-                )
-            names = (level, "+") if wild else (level,)
-            nodes = [node.below[name] for node in nodes for name in names if name in node.below]
-            wild = True
-        yield from (pair for node in nodes for pair in node.held.items())
+            below = []
+            for node in nodes:
+                if wild and "#" in node.below:
+                    yield from node.below["#"].held.items()
+                if wild and "+" in node.below:
+                    below.append(node.below["+"])
+                if level in node.below:
+                    below.append(node.below[level])
+            nodes, wild = below, True
+        for node in nodes:
+            yield from node.held.items()
