@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { boothOptions, filled, staffOptions } from "../src/admin/forms";
-import { entries, isNews, keyOf, moved, nameIn, ONLY, slackField, suggestedId } from "../src/admin/roster";
+import { calledBy, entries, isNews, keyOf, moved, nameIn, ONLY, slackField, suggestedId } from "../src/admin/roster";
 import type { Attempt, Now, Transition } from "../src/admin/roster";
 import { ADMIN_WORDS, type AdminWords } from "../src/admin/words";
 
@@ -102,4 +102,16 @@ it.each(["en", "ja"] as const)("in %s every word is there", (language) => {
 it("no language is a copy of another", () => {
   const same = said(ADMIN_WORDS.ja).filter((text) => said(ADMIN_WORDS.en).includes(text));
   expect(same).toEqual(["Slack", "3: 5"]);
+});
+
+it("says whom a button calls: a person, who is on duty, several, or what it starts", () => {
+  const staff = [
+    { id: "hana", name: "花" },
+    { id: "sora", name: "Sora" },
+  ] as unknown as Now["staff"];
+  const say = (reference: string) => calledBy({ staff }, reference, "On duty", { "all:": "All", "turn:": "In turn" });
+  expect(["hana", "gone", "@duty", "all:sora,hana", "turn:hana,gone"].map(say)).toEqual([
+    ...["花", "gone", "On duty", "All (Sora, 花)", "In turn (花, gone)"],
+  ]);
+  expect(say("lambda:backup")).toBe("lambda:backup");
 });

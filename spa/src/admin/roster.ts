@@ -30,7 +30,7 @@ export function calledBy(
   ways: Readonly<Record<string, string>>,
 ) {
   if (reference === ON_DUTY) return onDuty;
-  const [, way, members] = /^([a-z]+:)(.+)$/.exec(reference) ?? [];
+  const [, way, members] = /^((?:all|turn|free):)(.+)$/.exec(reference) ?? [];
   if (way === undefined || members === undefined) return nameOf(now, reference);
   const names = members.split(",").map((id) => nameOf(now, id));
   return `${ways[way] ?? way} (${names.join(", ")})`;
