@@ -441,7 +441,10 @@ def test_the_counters_are_those_of_the_raw_rows_whenever_somebody_looks_and_from
         found = rows(whole, Wanted())
         at = accumulate((row["at"] for row in found), max)
         rows_ = [(ms, 0, "history", row) for ms, row in zip(at, found, strict=True)]
-        sent = [(row["at"], 1, "deliveries", row) for row in deliveries(whole, Wanted())]
+        # A state that begins in the very moment of another counts from a millisecond later: nobody is told before it.
+        begun = {(row["thing"], row["since"]): ms for ms, _, _, row in reversed(rows_)}
+        attempts = deliveries(whole, Wanted())
+        sent = [(max(row["at"], begun[row["thing"], row["since"]]), 1, "deliveries", row) for row in attempts]
         began = Tally(lambda: now)
         again, before = began, {}  # type: Tally, dict[tuple[str, str], float]
         for n, (_, _, table, row) in enumerate(sorted(rows_ + sent, key=lambda each: each[:2])):
