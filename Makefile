@@ -54,7 +54,7 @@ browser:
 # Three files at a time: most tests wait for a clock, a browser or a disk.
 test: .venv/.dev spa/node_modules .venv-ministack/.made browser mosquitto
 	cd spa && npm test
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	$(BIN)/python -m pytest -n 4 --dist loadfile
 
 .PHONY: soak
 soak: .venv/.dev

@@ -147,7 +147,7 @@ class Settings:
         there = [name for name in pair if env.get(name, "").strip()]
         named = read.get("actions", Allowed())
         starts_some = not named.each or named.of(Kind.WEBHOOK)
-        if len(there) == 1 and not (starts_some and there == ["STAFFCALL_WEBHOOK_SECRET"]):
+        if len(there) == 1 and not (starts_some and pair[1] in there):
             complaints.append(f"{', '.join(pair)}: expected both or neither, got one")
         if complaints:
             raise SettingsError("; ".join(complaints))
