@@ -51,7 +51,7 @@ browser:
 	.venv-ministack/bin/pip install --quiet --disable-pip-version-check ministack==1.5.33 aws-sam-translator==1.115.0
 	@touch $@
 
-# Three files at a time: most tests wait for a clock, a browser or a disk.
+# Four files at a time: most tests wait for a clock, a browser or a disk.
 test: .venv/.dev spa/node_modules .venv-ministack/.made browser mosquitto
 	cd spa && npm test
 	$(BIN)/python -m pytest -n 4 --dist loadfile
