@@ -560,7 +560,9 @@ def _to_be_told_first(staff: Staff, now: int) -> bool:
 
 def remembering(staff: Staff, seen: tuple[str, ...]) -> Staff:
     """The same person, who knows these events too."""
-    return replace(staff, seen=tuple(dict.fromkeys((*staff.seen, *seen)))[-SEEN_KEPT:])
+    known = {digest for _, digest in _entries(staff.seen)}
+    new = (f"{at}:{digest}" for at, digest in _entries(seen) if digest not in known)
+    return replace(staff, seen=(*staff.seen, *new)[-SEEN_KEPT:])
 
 
 def without_oldest(staff: Staff) -> Staff:

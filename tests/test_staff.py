@@ -28,6 +28,7 @@ from shadows.staff import (
     past_of,
     past_text,
     pressed,
+    remembering,
     repeats,
     step,
 )
@@ -303,3 +304,8 @@ def test_how_a_call_ended_outlasts_it_until_that_was_reported() -> None:
 @pytest.mark.parametrize("nonsense", ["", "/", "a/b/c/d/e/f/g/h", "1/ok/x/y/-1/1//", "1/2/3"])
 def test_a_past_that_is_none_is_none(nonsense: str) -> None:
     assert past_of(nonsense) is None
+
+
+def test_what_another_shadow_remembers_is_remembered_once_whenever_it_came() -> None:
+    hana = Staff(seen=("5:aa", "6:bb"))
+    assert remembering(hana, ("7:aa", "8:cc")).seen == ("5:aa", "6:bb", "8:cc")
