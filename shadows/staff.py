@@ -560,8 +560,8 @@ def _to_be_told_first(staff: Staff, now: int) -> bool:
 
 def remembering(staff: Staff, seen: tuple[str, ...]) -> Staff:
     """The same person, who knows these events too."""
-    known = {digest for _, digest in _entries(staff.seen)}
-    new = (f"{at}:{digest}" for at, digest in _entries(seen) if digest not in known)
+    known = {event for _, event in _entries(staff.seen)}
+    new = (f"{at}:{event}" for at, event in _entries(seen) if event not in known)
     return replace(staff, seen=(*staff.seen, *new)[-SEEN_KEPT:])
 
 
