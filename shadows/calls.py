@@ -62,7 +62,8 @@ class Place:
         clock: milliseconds since 1970.
         wake: told of a person whose event came again: if Slack has not heard of it yet, now is a time to try.
         channels: by which other ways people are reached.
-        is_quiet: whether somebody has said elsewhere that they want not to be disturbed now; it waits for nothing.
+        is_quiet: whether somebody has said elsewhere that they want not to be disturbed now; it never raises, nor waits
+            for long.
     """
 
     shadows: Shadows
@@ -439,7 +440,8 @@ def _passed_on(
             whichever person it reaches, or that of the call.
         first: who is asked first, for they have just taken what waited of that booth; "" for nobody.
     """
-    call = passes_on(staff, event, thing, is_quiet=place.is_quiet(thing))
+    # Whose event brings no call is not asked after: on AWS that is a look into a table.
+    call = passes_on(staff, event, thing, is_quiet=event.call is not None and place.is_quiet(thing))
     if call is None:
         return None
     key = key or (event.call and event.key) or Key.of_handover(thing, event.call or staff.call)

@@ -16,6 +16,7 @@ from moto import mock_aws
 
 from infra import lambdas
 from infra.aws.place import client
+from infra.aws.quiet import BRIEF
 from shadows.calls import Place
 from shadows.registry import NewButton, NewStaff, add_button, add_staff
 from tests.fake_slack import BOT_TOKEN, FakeSlack
@@ -129,6 +130,8 @@ class Cloud:
             on = named[1] if named else ""
             if prefix == "sqs":
                 on = json.loads(params["body"])["QueueUrl"].rpartition("/")[2].removesuffix(".fifo")
+            if prefix == "dynamodb":
+                on = json.loads(params["body"])["TableName"]
             self.calls[self._running].add((f"{prefix}:{model.name}", on))
 
 
@@ -145,9 +148,10 @@ def cloud(slack: FakeSlack, **secrets: str) -> Iterator[Cloud]:
         for kind in ("staff", "button", "booth"):
             client("iot").create_thing_type(thingTypeName=kind)
         furnish(here.place)
-        for service in ("iot", "iot-data", "sqs", "ssm", "dynamodb"):
-            client(service).meta.events.register("before-call", here.note)
-            stack.callback(client(service).meta.events.unregister, "before-call", here.note)
+        clients = [client(service) for service in ("iot", "iot-data", "sqs", "ssm", "dynamodb")]
+        for each in (*clients, client("dynamodb", BRIEF)):
+            each.meta.events.register("before-call", here.note)
+            stack.callback(each.meta.events.unregister, "before-call", here.note)
         lambdas._wired.cache_clear()
         yield here
 
@@ -158,12 +162,13 @@ def _environment(slack: FakeSlack) -> dict[str, str]:
     alerts = client("sqs").create_queue(QueueName="AlertQueue.fifo", Attributes={"FifoQueue": "true"})[
         "QueueUrl"
     ]
-    client("dynamodb").create_table(
-        TableName="unknown",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "button", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "button", "KeyType": "HASH"}],
-    )
+    for table, key in (("UnknownTable", "button"), ("QuietTable", "what")):
+        client("dynamodb").create_table(
+            TableName=table,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
+        )
     return {
         "STAFFCALL_CALLING_SECONDS": "0.5",
         "STAFFCALL_RUNNING_SECONDS": "0.5",
@@ -176,7 +181,9 @@ def _environment(slack: FakeSlack) -> dict[str, str]:
         "STACK_OUTBOX": outbox,
         "STACK_ALERTS": alerts,
         "STAFFCALL_PUBLIC_URL": "https://the-api.example",
-        "STACK_UNKNOWN": "unknown",
+        "STACK_UNKNOWN": "UnknownTable",
+        "STACK_QUIET": "QuietTable",
+        "STAFFCALL_SLACK_QUIET": "dnd :palm_tree:",
     }
 
 

@@ -469,7 +469,7 @@ def test_an_unknown_button_can_be_adopted_from_the_list(here: Cloud) -> None:
     for _ in range(2):
         answer = here.run("button", press(button="B-17"))
         assert (answer["statusCode"], "B-17" in answer["body"]) == (404, True)
-    (listed,) = UnknownButtons(client("dynamodb"), "unknown").list()
+    (listed,) = UnknownButtons(client("dynamodb"), "UnknownTable").list()
     assert (listed["button"], listed["door"], listed["count"]) == ("B-17", "webhook", 2)
 
 
