@@ -36,6 +36,7 @@ class Phrases:
         away_until: to who goes away for a time.
         called_now, too_many, which, nobody_of_that_name: to who calls somebody.
         doubtful, stranger: when we did not understand what, or whom.
+        unclear: as doubtful, of what the screen shows.
     """
 
     called: str
@@ -65,6 +66,7 @@ class Phrases:
     nobody_else: str
     quicker: str
     doubtful: str
+    unclear: str
     stranger: str
     another: str
     buttons: Mapping[str, str]
@@ -174,6 +176,8 @@ EN: Final = Phrases(
     quicker="Thank you, {name}. {to} is on the way already.",
     doubtful="Sorry, that was not clear to me, so nothing has changed, and the screen shows nothing of it. These words start an answer: *ok* (5 minutes), *no*, "
     "*done*, *away*, *back*.",
+    unclear='Sorry, that was not clear to me as an answer, so I only show it to the visitor: "{note}". These words start an answer: '
+    "*ok* (5 minutes), *no*, *done*, *away*, *back*.",
     stranger="Sorry, I do not know you yet. Please ask whoever looks after the staff list to add your Slack id.",
     another="That is another call than yours, {name}, so nothing has changed.",
     buttons={"ok": "On my way", "ok 5 min": "5 minutes", "no": "Can't come", "done": "Done"},
@@ -255,6 +259,8 @@ JA: Final = Phrases(
     nobody_else="ほかに呼べる人がいないため、チャンネル全体に知らせます。",
     quicker="ありがとうございます、{name}さん。すでに{to}さんが向かっています。",
     doubtful="すみません、はっきりしなかったので何も変えず、画面にも出していません。返事は次の言葉で始めてください："
+    "*ok*（5分で など）、*no*、*done*、*away*、*back*。",
+    unclear="すみません、返事かどうかはっきりしなかったので、画面に「{note}」と表示しただけです。返事は次の言葉で始めてください："
     "*ok*（5分で など）、*no*、*done*、*away*、*back*。",
     stranger="すみません、まだ名簿にありません。担当者に、あなたの Slack ID の登録を頼んでください。",
     another="これは{name}さんのいまの呼び出しではないため、何も変えていません。",

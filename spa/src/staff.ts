@@ -125,7 +125,8 @@ export function together(people: ReadonlyMap<string, Person>): ReadonlyMap<strin
     for (const thing of calledAlong(caller)) {
       const other = people.get(thing);
       if (other?.state !== "idle") continue;
-      const { state, since, why, call, told, untoldSince, refused } = caller;
+      const { state, since, why, told, untoldSince, refused } = caller;
+      const call = { ...caller.call, note: "" }; // those are the words of one of them
       found.set(thing, { ...other, state, since, why, call, told, untoldSince, refused });
     }
   }
@@ -170,7 +171,7 @@ export function minutesLeft({ call }: Person, look: Look, now: number): number |
 export const presses = ({ call }: Person, look: Look) => (look === "calling" && call.count > 1 ? call.count : 0);
 
 /** The speech bubble: what the person told the visitor. */
-export const bubble = ({ call }: Person, look: Look) => (look === "running" ? call.note : "");
+export const bubble = ({ call }: Person, look: Look) => (look === "running" || look === "calling" ? call.note : "");
 
 /** What the person does here, where the tile has not more to say than that. */
 export const role = (person: Person, look: Look) => (WORDY.has(look) || bubble(person, look) ? "" : person.role);

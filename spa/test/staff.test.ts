@@ -169,8 +169,10 @@ it("counts a promise down by the minute, and only while somebody is on the way",
   expect(minutesLeft(odd, "running", T0)).toBe(null);
 });
 
-it("shows the note only while somebody is on the way", () => {
+it("shows the note only while somebody is called or on the way", () => {
   const four = asked("running", { call: call({ note: "soon" }) });
+  expect(bubble(read(told("Alice", four)), "calling")).toBe("soon");
+  expect(bubble(read(told("Alice", four)), "idle")).toBe("");
   expect(bubble(read(told("Alice", four)), "running")).toBe("soon");
   expect(bubble(read(told("Alice", four)), "elsewhere")).toBe("");
 });
@@ -246,10 +248,11 @@ describe("several who are called at once", () => {
   const states = (known: ReadonlyMap<string, Person>) => [...together(known).values()].map(({ state }) => state);
 
   it("are all shown as called, but who has a call of their own", () => {
-    const shown = together(group("calling"));
+    const shown = together(group("calling", { note: "no problem" }));
     expect(states(group("calling"))).toEqual(["calling", "calling", "running", "idle"]);
     const b = shown.get("staff-b") as Person;
     expect([b.name, b.call.count, look(b, "main", T0)]).toEqual(["B", 2, "calling"]);
+    expect([shown.get("staff-a")?.call.note, b.call.note]).toEqual(["no problem", ""]); // A's words, and not B's
     expect(shown.get("staff-c")?.call.booth).toBe("other");
   });
 
