@@ -96,7 +96,11 @@ def without(*scopes: str) -> Callable[[FakeSlack], None]:
 @pytest.mark.parametrize(
     ("breaks", "detail", "fix"),
     [
-        (lambda slack: slack.channels.clear(), "not there for the bot: channel_not_found", "invite the bot"),
+        (
+            lambda slack: slack.channels.update(C0OTHER=slack.channels.pop("C0FLOOR")),
+            "not there for the bot: channel_not_found",
+            "invite the bot",
+        ),
         (channel(is_archived=True), "SLACK_CHANNEL is archived", "Unarchive"),
         (channel(is_member=False), "The bot is not in the channel", "/invite"),
         (

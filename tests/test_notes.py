@@ -155,7 +155,7 @@ def test_while_called_what_asks_or_is_for_colleagues_is_no_line_and_that_is_said
 
 def test_a_line_from_before_the_ok_goes_with_the_call_and_not_to_who_stands_in(shop: Shop) -> None:
     sora = shop.staff("sora")
-    hana, thread = called(shop, backup="sora")
+    _, thread = called(shop, backup="sora")
     says(shop, "no problem", thread=thread)
     says(shop, "no", thread=thread)
     assert (read(shop.place, sora).state, read(shop.place, sora).call.note) == (StaffState.CALLING, "")
