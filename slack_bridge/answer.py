@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from shadows.calls import Outcome, Place, attributes, read, record, volunteer
+from shadows.calls import Outcome, Place, attributes, goes_already, read, record, volunteer
 from shadows.cards import card_of, cards_of
 from shadows.errors import Rejected
 from shadows.staff import BUSY, UNANSWERED, Call, CallEvent, StaffState, answered
@@ -129,6 +129,9 @@ def _volunteered(say: Phrases, place: Place, thing: str, outcome: Outcome) -> st
 
 def _words(say: Phrases, place: Place, event: CallEvent, outcome: Outcome) -> str:
     text = say.answers[event, outcome.before].format(name=_name(place, outcome.thing))
+    late = event is CallEvent.OK and outcome.before is StaffState.IDLE
+    if late and (goes := goes_already(place, outcome.thing)):
+        return say.quicker.format(name=_name(place, outcome.thing), to=_name(place, goes))
     if not outcome.changed or outcome.before not in BUSY:  # then it was not about a call
         return text
     if event is CallEvent.OK and outcome.before is StaffState.RUNNING:

@@ -27,7 +27,7 @@ class Phrases:
         buttons: below a card, by what one says with it.
         on_the_way, over, forgotten: what a card says once the call was answered; by how it was over; of a call of which
             nothing else is known any more. ``note`` stands behind the first.
-        has_it_now, nobody_has_it: may follow how it was over.
+        went_to, nobody_has_it: may follow how it was over.
         taken_over: in place of how it was over, of a call that another took while this person could have.
         waits_since, waited, took: of a card; ``date`` is Slack's own.
         dot: stands between those.
@@ -74,7 +74,7 @@ class Phrases:
     said: str
     over: Mapping[End, str]
     forgotten: str
-    has_it_now: str
+    went_to: str
     taken_over: str
     nobody_has_it: str
     waits_since: str
@@ -193,8 +193,8 @@ EN: Final = Phrases(
         End.EXPIRED: "The call of *{booth}* expired before {name} could answer.",
     },
     forgotten="This call for {name} is over.",
-    has_it_now=" {to} has the call now.",
-    taken_over="{to} has the call of *{booth}* now, in place of {name}.",
+    went_to=" The call went to {to}.",
+    taken_over="{to} took the call of *{booth}*, in place of {name}.",
     nobody_has_it=" Nobody was left to ask.",
     waits_since="Since {date}",
     waited="answered after {time}",
@@ -277,8 +277,8 @@ JA: Final = Phrases(
         End.EXPIRED: "{name}さんが答える前に、「{booth}」の呼び出しは期限切れになりました。",
     },
     forgotten="{name}さんへのこの呼び出しは終了しました。",
-    has_it_now="いまは{to}さんが担当です。",
-    taken_over="「{booth}」の呼び出しは、{name}さんに代わって{to}さんが担当しています。",
+    went_to="呼び出しは{to}さんに移りました。",
+    taken_over="「{booth}」の呼び出しは、{name}さんに代わって{to}さんが受けました。",
     nobody_has_it="ほかに呼べる人がいませんでした。",
     waits_since="{date}から",
     waited="返事まで{time}",
