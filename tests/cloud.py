@@ -135,6 +135,10 @@ class Cloud:
             self.calls[self._running].add((f"{prefix}:{model.name}", on))
 
 
+# Of a stack that asks who wants not to be disturbed.
+ASKS_QUIET: Final = {"STACK_QUIET": "QuietTable", "STAFFCALL_SLACK_QUIET": "dnd :palm_tree:"}
+
+
 @contextmanager
 def cloud(slack: FakeSlack, **secrets: str) -> Iterator[Cloud]:
     """A furnished stack; ``secrets`` are added to the usual ones, or replace them."""
@@ -182,8 +186,7 @@ def _environment(slack: FakeSlack) -> dict[str, str]:
         "STACK_ALERTS": alerts,
         "STAFFCALL_PUBLIC_URL": "https://the-api.example",
         "STACK_UNKNOWN": "UnknownTable",
-        "STACK_QUIET": "QuietTable",
-        "STAFFCALL_SLACK_QUIET": "dnd :palm_tree:",
+        "STACK_QUIET": "",
     }
 
 

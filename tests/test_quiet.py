@@ -1,6 +1,7 @@
 """Who wants not to be disturbed in Slack: their calls go to others first, and to themselves before anybody is lost."""
 
 import json
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -27,7 +29,7 @@ from slack_bridge.check import Asker
 from slack_bridge.manifest import HOURS as SCOPE
 from slack_bridge.quiet import HOURS, NEVER, OLD_S, hours_of, status_of
 from slack_bridge.tellers import web_client
-from tests.cloud import BUTTON_TOKEN, Cloud, cloud, gateway
+from tests.cloud import ASKS_QUIET, BUTTON_TOKEN, Cloud, cloud, gateway
 from tests.fake_slack import BOT_TOKEN, SCOPES, FakeSlack, Next
 from tests.memory import Shop
 from tests.shop import Shop as LocalShop
@@ -249,7 +251,7 @@ def test_in_a_place_the_press_for_somebody_quiet_mentions_who_stands_in(
 
 @pytest.fixture
 def here(slack: FakeSlack) -> Iterator[Cloud]:
-    with cloud(slack) as here:
+    with cloud(slack) as here, patch.dict(os.environ, ASKS_QUIET):
         yield here
 
 

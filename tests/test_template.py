@@ -25,7 +25,7 @@ from shadows.registry import NewButton, add_button
 from shadows.staff import StaffState
 from shadows.whom import ON_DUTY
 from slack_bridge.manifest import HOURS
-from tests.cloud import BUTTON_TOKEN, LINK_KEY, OUTGOING_TOKEN, Cloud, cloud, gateway
+from tests.cloud import ASKS_QUIET, BUTTON_TOKEN, LINK_KEY, OUTGOING_TOKEN, Cloud, cloud, gateway
 from tests.fake_slack import SCOPES, FakeSlack
 from tests.receiver import SECRET
 from tests.shop import ROOT
@@ -285,7 +285,11 @@ def test_each_function_may_do_exactly_what_it_does(monkeypatch: pytest.MonkeyPat
         "STAFFCALL_WEBHOOK_SECRET": SECRET,
         "STAFFCALL_ALERTS": "json://127.0.0.1:9/{id}",
     }
-    with FakeSlack() as slack, cloud(slack, **hook, STAFFCALL_ACTIONS="lambda:backup") as here:
+    with (
+        FakeSlack() as slack,
+        cloud(slack, **hook, STAFFCALL_ACTIONS="lambda:backup") as here,
+        patch.dict("os.environ", ASKS_QUIET),
+    ):
         slack.scopes = SCOPES | {HOURS}
         calls_of_all_functions(here)
     for function in FUNCTIONS:
