@@ -74,4 +74,4 @@ def answer(event: JsonObject, _context: Any) -> JsonObject:
 
     here = wired()
     with here.settler.settled():
-        return on_answer(event, here.answer_services)
+        return on_answer(event, here.answer_services(event["rawPath"]))

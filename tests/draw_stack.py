@@ -579,7 +579,9 @@ def way(drawing: Drawing, link: Link) -> Points:
     y = source.y + PAD if target.column == "state" else source.middle
     if y == target.middle or target.column == "seen":
         return [(source.right, y), (target.x, y)]
-    lane = (source.right + target.x - MARGIN) / 2 if target.column == "functions" else target.x - MARGIN
+    lane = target.x - MARGIN - 5 * drawing.column(source.column).index(source)  # each function its own
+    if target.column == "functions":
+        lane = (source.right + target.x - MARGIN) / 2
     return [(source.right, y), (lane, y), (lane, target.middle), (target.x, target.middle)]
 
 

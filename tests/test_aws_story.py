@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 
 from infra.alerts.twilio import signature
 from infra.aws import package
+from infra.aws.tables import deliveries
 from shadows.registry import answer
 from shadows.staff import CallEvent
 from tests.fake_slack import FakeSlack
@@ -152,6 +153,11 @@ def test_who_does_not_answer_gets_an_sms_and_answers_by_its_link(stack: Stack, b
     signed = {"X_Twilio_Signature": signature(TOKEN, callback, form.items())}
     assert stack.ask(urlsplit(callback).path, urlencode(form).encode(), **signed)[0] == 204
     assert stack.ask(urlsplit(callback).path, urlencode(form).encode())[0] == 401
+    tried = deliveries(stack.aws("dynamodb"), stack.outputs["DeliveryTable"])
+    assert [each["outcome"] for each in tried if each["thing"] == booth.hana.thing] == [
+        "accepted",
+        "delivered",
+    ]
     stack.place.things.update(booth.hana.thing, {"phone": ""})
 
 

@@ -18,7 +18,8 @@ import pytest
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 
-from infra.alerts.links import ANSWER, Link, token
+from infra.alerts.links import ANSWER, Link, status_purpose, token
+from infra.alerts.twilio import signature
 from shadows.calls import read
 from shadows.duty import MINUTE_MS, ROSTER, Duty, save
 from shadows.registry import NewButton, add_button
@@ -26,6 +27,7 @@ from shadows.staff import StaffState
 from shadows.whom import ON_DUTY
 from tests.cloud import BUTTON_TOKEN, LINK_KEY, OUTGOING_TOKEN, Cloud, cloud, gateway
 from tests.fake_slack import FakeSlack
+from tests.fake_twilio import TOKEN, URL
 from tests.receiver import SECRET
 from tests.shop import ROOT
 from tests.test_outbox import record
@@ -251,6 +253,10 @@ def calls_of_all_functions(here: Cloud) -> None:
         "timer", {"Records": [{"messageId": "1", "body": '{"tell": "staff-hana", "tries": 0, "at": 0}'}]}
     )
     here.run("alert", alert)  # of a call that is over
+    said = f"https://the-api.example/answer/status-1-1/{token(link, status_purpose(1, 1), LINK_KEY)}"
+    twilio = {"X_Twilio_Signature": signature(TOKEN, said, [("MessageStatus", "sent")])}
+    path = said.removeprefix("https://the-api.example")
+    here.run("answer", gateway("POST", path, b"MessageStatus=sent", **twilio))
     here.run("webhook", {"Records": [record({"thing": "staff-hana", "asked": {}})]})
     here.run("webhook", {"Records": here.outbox()})  # nobody listens there
 
@@ -268,7 +274,7 @@ def test_each_function_may_do_exactly_what_it_does() -> None:
     hook = {
         "STAFFCALL_WEBHOOK_URL": "http://127.0.0.1:9/in",
         "STAFFCALL_WEBHOOK_SECRET": SECRET,
-        "STAFFCALL_ALERTS": "json://127.0.0.1:9/{id}",
+        "STAFFCALL_ALERTS": f"json://127.0.0.1:9/{{id}} {URL}",
     }
     with FakeSlack() as slack, cloud(slack, **hook, STAFFCALL_ACTIONS="lambda:backup") as here:
         calls_of_all_functions(here)
