@@ -189,6 +189,7 @@ def _environment(slack: FakeSlack) -> dict[str, str]:
         "STAFFCALL_PUBLIC_URL": "https://the-api.example",
         "STACK_UNKNOWN": "unknown",
         "STACK_DELIVERIES": "tries",
+        "STAFFCALL_ACTIONS": "",
     }
 
 

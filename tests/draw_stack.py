@@ -77,9 +77,20 @@ class Template:
 
     @property
     def functions(self) -> dict[str, dict[str, Any]]:
-        """Those on the way of a call, with their properties: they are there without a condition."""
+        """Those on the way of a call, with their properties: they are there without a condition, and something of a call
+        wakes them, or they may what all of them may.
+        """
         found = self.of_type(FUNCTION).items()
-        return {name: each for name, each in found if "Condition" not in self.resources[name]}
+        return {
+            name: each
+            for name, each in found
+            if "Condition" not in self.resources[name]
+            and ("Events" in each or self.named(each["Role"], ROLE)[0] in self._with_shared_rights)
+        }
+
+    @property
+    def _with_shared_rights(self) -> set[str]:
+        return {name for name, each in self.of_type(ROLE).items() if "ManagedPolicyArns" in each}
 
     def of_type(self, type: str) -> dict[str, dict[str, Any]]:
         """The properties of the resources of a type, by their names."""
@@ -409,9 +420,7 @@ def following(template: Template) -> Parts:
 
 
 def beside_calls(template: Template) -> Parts:
-    """The functions that are there on a condition, and the queues that rules or the others fill for them: no call waits for
-    these.
-    """
+    """The other functions, and the queues that rules or those of a call fill for them: no call waits for these."""
     ruled = template.named([*template.of_type("AWS::IoT::TopicRule").values()], QUEUE)
     for function, each in template.of_type(FUNCTION).items():
         if function in template.functions:
