@@ -196,6 +196,15 @@ def test_a_data_folder_of_an_older_version_goes_on(tmp_path: Path, slack: FakeSl
         assert len(on_record(shop, staff="hana")["deliveries"]) == 1
 
 
+def test_that_a_note_is_forgotten_is_no_row_and_it_stays_on_record(db: sqlite3.Connection) -> None:
+    call = {"id": "01JD", "note": "by the green door", "end": "done"}
+    over = {"state": "idle", "since": NOW, "why": "done", "call": call}
+    bare = {**over, "call": {**call, "note": ""}}
+    remember(db, NOW, "staff-hana", None, {"desired": over, "reported": over})
+    remember(db, NOW, "staff-hana", {"desired": over, "reported": over}, {"desired": bare, "reported": bare})
+    assert [row["note"] for row in rows(db, Wanted())] == ["by the green door"]
+
+
 # --- How long
 
 
