@@ -3,6 +3,7 @@
 import io
 import json
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -26,7 +27,6 @@ from botocore.exceptions import ClientError
 
 from infra.alerts.twilio import signature
 from infra.aws import package
-from infra.aws.tables import deliveries
 from shadows.registry import answer, buttons, person
 from shadows.staff import CallEvent
 from tests.fake_slack import FakeSlack
@@ -35,7 +35,7 @@ from tests.ministack import REGION, ROOT_KEY
 from tests.receiver import Got, answers
 from tests.shop import BUTTON_TOKEN, until
 from tests.stack import NAME, Stack, deployed
-from tests.story import Booth
+from tests.story import Booth, staffcall
 
 PAYLOADS = Path(__file__).parent / "payloads"
 SHADOW = "$aws/things/{}/shadow/{}"
@@ -175,7 +175,9 @@ def test_another_program_is_told_of_each_transition_once_and_again_if_it_was_dow
     assert first.body == again.body
 
 
-def test_who_does_not_answer_gets_an_sms_and_answers_by_its_link(stack: Stack, booth: Booth) -> None:
+def test_who_does_not_answer_gets_an_sms_and_answers_by_its_link(
+    stack: Stack, booth: Booth, tmp_path: Path
+) -> None:
     stack.place.things.update(booth.hana.thing, {"phone": "819077770001"})
     booth.press()
     assert len(booth.hana.mentions) == 1
@@ -192,11 +194,9 @@ def test_who_does_not_answer_gets_an_sms_and_answers_by_its_link(stack: Stack, b
     signed = {"X_Twilio_Signature": signature(TOKEN, callback, form.items())}
     assert stack.ask(urlsplit(callback).path, urlencode(form).encode(), **signed)[0] == 204
     assert stack.ask(urlsplit(callback).path, urlencode(form).encode())[0] == 401
-    tried = deliveries(stack.aws("dynamodb"), stack.outputs["DeliveryTable"])
-    assert [each["outcome"] for each in tried if each["thing"] == booth.hana.thing] == [
-        "accepted",
-        "delivered",
-    ]
+    status, said = staffcall(stack, tmp_path, "history", "--staff", booth.hana.id)
+    tried = [re.split(r" {2,}", line)[2:4] for line in said.splitlines() if "alert twilio" in line]
+    assert (status, tried) == (0, [["accepted", "alert twilio"], ["delivered", "alert twilio"]]), said
     stack.place.things.update(booth.hana.thing, {"phone": ""})
 
 
