@@ -220,6 +220,12 @@ def scene(
             gate.set()
 
 
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault lasts, so quick looks find it as well; that there is no false alarm is tried at the real pace."""
+    monkeypatch.setattr(auditor, "LOOK_EVERY_S", 0.3)
+
+
 FAULTS: dict[str, Callable[[Scene], None]] = {}
 
 
@@ -495,6 +501,7 @@ def test_there_are_more_than_twenty_faults() -> None:
     assert len(FAULTS) > 20
 
 
+@pytest.mark.usefixtures("quick_looks")
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_a_silent_fault_is_found_and_once_in_the_log(scene: Scene, name: str) -> None:
     FAULTS[name](scene)
@@ -505,6 +512,7 @@ def test_a_silent_fault_is_found_and_once_in_the_log(scene: Scene, name: str) ->
     assert len(set(begun)) == len(begun)
 
 
+@pytest.mark.usefixtures("quick_looks")
 def test_holes_are_counted(scene: Scene) -> None:
     an_alarm_was_removed(scene)
     scene.is_well_again()
