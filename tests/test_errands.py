@@ -6,7 +6,12 @@ from contextlib import contextmanager
 
 import pytest
 
+from infra.local.alerter import Alerter
 from infra.local.errands import Errand, Errands, Later, Pace
+from shadows.alerts import Outcome
+from shadows.staff import Asked
+from shadows.telling import Attempt, unrecorded
+from tests import memory
 from tests.shop import until
 
 
@@ -102,3 +107,17 @@ def test_what_happens_while_it_is_being_done_is_looked_at_after_that() -> None:
         noted.wake("staff-0")
         go_on.set()
         until(lambda: len(noted.looked) == 2, "another look")
+
+
+def test_whom_alerts_did_not_reach_is_no_trouble_any_more_once_they_are_removed() -> None:
+    shop = memory.Shop()
+    hana, sora = shop.staff("hana"), shop.staff("sora")
+    alerter = Alerter(shop.place, sender=None, note=unrecorded)  # type: ignore[arg-type]
+    for thing in (hana, sora):
+        attempt = Attempt(
+            thing=thing, asked=Asked(), kind="alert sms", outcome=Outcome.REFUSED, reason="21211"
+        )
+        alerter._noted(attempt)
+    shop.place.things.delete(hana)
+    alerter.everybody()
+    assert [trouble.thing for trouble in alerter.troubles()] == [sora]
