@@ -413,6 +413,8 @@ def do(place: Place, thing: str, id: str, doer: Doer, note: Note) -> None:
     )
     note(tried)  # before it is reported: a death between the two leaves the record
     if no and no.passes:
+        if no.retry_after_s:  # by then it is given up, and that is said
+            no.retry_after_s = min(no.retry_after_s, max(0.0, (order.at + GIVE_UP_MS - place.clock()) / 1000))
         raise no
     _report(place, tried)
 
