@@ -127,12 +127,13 @@ class Listener:
         say: Callable[[str], None],
         *,
         clock: Callable[[], float] = time.time,
+        awake_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """``send`` is the door: it raises Rejected if it refuses, and anything else if it is not reached. Only of a
         hardware address that ``is_button`` is anything sent.
         """
         self._spool, self._send, self._is_button, self._say, self._clock = spool, send, is_button, say, clock
-        self._heard = Heard(clock)
+        self._heard = Heard(awake_s)
         self._waiting = spool.all()
         self._strangers: set[str] = set()
         self._awake = threading.Condition()
