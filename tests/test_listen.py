@@ -134,6 +134,16 @@ def test_what_is_no_press_is_answered_so_and_kept_nowhere(door: Door, data: byte
     assert door.settled() == []
 
 
+def test_nobody_who_reads_along_any_more_keeps_no_press_back(door: Door) -> None:
+    def gone(_line: str) -> None:
+        raise BrokenPipeError
+
+    door.listener._say = gone
+    for host in ("10.0.0.7", "10.0.0.8"):
+        assert door.listener.packet(SINGLE, host) == b"200"
+    assert door.settled() == ["10-0-0-7", "10-0-0-8"]
+
+
 def test_the_same_packet_again_is_the_same_press_for_two_seconds(door: Door) -> None:
     for _ in range(3):
         assert door.listener.packet(SINGLE, "10.0.0.7") == b"200"
