@@ -95,6 +95,17 @@ def in_flight(place: Twin) -> bool:
     return {json.loads(wire.got(each).payload)["code"] for each in heard} == {404, 429}
 
 
+def unacknowledged(place: Twin) -> bool:
+    with place.device("reader", "t") as reader, place.device("writer") as writer:
+        writer.send(*[wire.publish("t", packet_id=n) for n in range(1, 102)], wire.PINGREQ)
+        while writer.read().first != 0xD0:
+            pass
+        first = [reader.read() for _ in range(100)]
+        reader.send(wire.PINGREQ)
+        assert {each.first for each in first} == {0x32}
+        return reader.read().first == 0xD0
+
+
 def payload(place: Twin) -> bool:
     large = b" " * (129 * 1024)
     refused = puback(place, "t", large).body[2:] == b"\x95"
@@ -150,6 +161,7 @@ PROBES: dict[str, Callable[[Twin], bool]] = {
     "client-token": client_token,
     "requests": requests,
     "in-flight": in_flight,
+    "unacknowledged": unacknowledged,
     "payload": payload,
     "topics": topics,
     "filters": filters,
