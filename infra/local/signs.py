@@ -66,6 +66,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "actions": ("action", "Nobody starts what clicks start any more", _AGAIN),
     "webhook": ("webhook", "Nobody sends to a webhook of STAFFCALL_WEBHOOK_URL any more", _AGAIN),
 }
+KINDS: Final = tuple(dict.fromkeys(what for what, *_ in _PARTS.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
