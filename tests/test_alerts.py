@@ -27,7 +27,7 @@ from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.registry import NewButton, NewStaff, add_button, add_staff
 from tests.fake_slack import FakeSlack
-from tests.fake_twilio import PATH, SENDER, SID, TOKEN, URL, FakeTwilio, Sms, hangs, refuses
+from tests.fake_twilio import PATH, SENDER, SID, TOKEN, URL, FakeTwilio, Sms, created, hangs, refuses
 from tests.receiver import Receiver, answers
 from tests.screen import IS_SKIPPED, chromium, watched
 from tests.served import Served
@@ -276,7 +276,8 @@ def test_what_fails_does_not_keep_the_next_way_waiting(
 def test_a_provider_that_hangs_keeps_nobody_else_waiting(
     tmp_path: Path, slack: FakeSlack, twilio: FakeTwilio
 ) -> None:
-    twilio.next(hangs)
+    twilio.next(hangs, created)
+    twilio.always = hangs  # also when it is tried again
     with shop_of(tmp_path, slack, twilio) as shop:
         furnish(shop)
         add_staff(shop.place, NewStaff(id="sora", name="Sora", slack="U0SORA", phone="819077770002"))
