@@ -63,6 +63,11 @@ def sweep(_event: JsonObject, _context: Any) -> None:
         here.announce_duty()
 
 
+def quiet(_event: JsonObject, _context: Any) -> None:
+    """Once a minute: who wants not to be disturbed in Slack."""
+    wired().ask_quiet()
+
+
 def webhook(event: JsonObject, _context: Any) -> JsonObject:
     """A batch of the outbox: transitions that other programs are to be told. What they did not take comes back."""
     failed = wired().outbox.take(event["Records"])

@@ -62,7 +62,8 @@ class Place:
         clock: milliseconds since 1970.
         wake: told of a person whose event came again: if Slack has not heard of it yet, now is a time to try.
         channels: by which other ways people are reached.
-        is_quiet: whether somebody has said elsewhere that they want not to be disturbed now; it waits for nothing.
+        is_quiet: whether somebody has said elsewhere that they want not to be disturbed now; it never raises, nor waits
+            for long.
     """
 
     shadows: Shadows
@@ -265,16 +266,33 @@ def somebody_goes(place: Place, thing: str, staff: Staff) -> str:
 
 def _along(place: Place, thing: str) -> tuple[str, Call] | None:
     """Of the calls for which this person was called along with another, the last one, and that other."""
-    found = []
-    for other in {each for group in _groups(place) if thing in group.things for each in group.things} - {
-        thing
-    }:
-        with suppress(Rejected):  # removed meanwhile
-            staff = read(place, other)
-            if staff.state is StaffState.CALLING and thing in staff.call.along(other):
-                found.append((staff.asked.since, other, staff.call))
+    found = [
+        (staff.asked.since, other, staff.call)
+        for other, staff in _grouped_with(place, thing)
+        if staff.state is StaffState.CALLING and thing in staff.call.along(other)
+    ]
     _, owner, call = max(found, key=lambda each: each[:2], default=(0, "", None))
     return (owner, handed_on(call, owner)) if call else None
+
+
+def goes_already(place: Place, thing: str) -> str:
+    """Who is on the way for a call for which this person was called as well; "" for nobody."""
+    return next(
+        (
+            other
+            for other, staff in _grouped_with(place, thing)
+            if staff.state is StaffState.RUNNING and thing in replace(staff.call, tried=()).along(other)
+        ),
+        "",
+    )
+
+
+def _grouped_with(place: Place, thing: str) -> Iterator[tuple[str, Staff]]:
+    """Those whom a button calls together with this person."""
+    for other in sorted({each for group in _groups(place) if thing in group.things for each in group.things}):
+        with suppress(Rejected):  # removed meanwhile
+            if other != thing:
+                yield other, read(place, other)
 
 
 def _groups(place: Place) -> set[Group]:
@@ -448,7 +466,8 @@ def _passed_on(
             whichever person it reaches, or that of the call.
         first: who is asked first, for they have just taken what waited of that booth; "" for nobody.
     """
-    call = passes_on(staff, event, thing, is_quiet=place.is_quiet(thing))
+    # Whose event brings no call is not asked after: on AWS that is a look into a table.
+    call = passes_on(staff, event, thing, is_quiet=event.call is not None and place.is_quiet(thing))
     if call is None:
         return None
     key = key or (event.call and event.key) or Key.of_handover(thing, event.call or staff.call)

@@ -174,7 +174,7 @@ class Call:
         click: how the button was pressed.
         at: first press, milliseconds since 1970.
         count: presses so far.
-        note: what the person answered after "ok", or wrote on their way, for the visitor.
+        note: what the person answered after "ok", or wrote before that or on their way, for the visitor.
         promised: when they said that they would be there, milliseconds since 1970; 0 if they did not.
         end: how it was over for this person; "" while it is not.
         to: the thing that has it now; "" if nobody else does.
@@ -500,7 +500,7 @@ class Event:
     Attributes:
         key: to know it again; None for a timer, which names what it is ``about`` instead.
         call: of a press or a hand-over; of a volunteer the call that nobody took.
-        note: what was written after "ok", or on the way.
+        note: what was written after "ok", before it, or on the way.
         minutes: in how many the person says that they are there; 0 if they do not say.
         about: the (call id, since) that a timer was set for; an event about another state does nothing.
         until: of going away: when they come back by themselves, ms since 1970; 0 for not.
@@ -524,7 +524,7 @@ def pressed(booth: str, click: ClickType, key: Key, now: int) -> Event:
 
 
 def answered(kind: CallEvent, key: Key, note: str = "", minutes: int = 0) -> Event:
-    """What a person said: ok, no, done, away, back, or a note on their way; or a visitor: cancel."""
+    """What a person said: ok, no, done, away, back, or a note; or a visitor: cancel."""
     return Event(kind=kind, key=key, note=note, minutes=minutes)
 
 
@@ -632,7 +632,7 @@ def _moved(staff: Staff, event: Event, now: int, taker: Taker | None) -> Staff:
     """An answer, a timer: the person's own call moves on or ends."""
     if event.kind is _E.REMIND:
         return _reminded(staff, event)
-    if staff.state is _R and event.kind in (_E.NOTE, _E.OK):
+    if event.kind is _E.NOTE or (staff.state is _R and event.kind is _E.OK):
         return _noted(staff, event, now)
     move = _next(staff, event)
     if move is None:
@@ -656,11 +656,17 @@ def _promised(event: Event, since: int, now: int) -> int:
 
 
 def _noted(staff: Staff, event: Event, now: int) -> Staff:
-    """Who is on the way has more to say to the visitor; the state goes on, and so does its time."""
+    """Who is called, or on the way, says more to the visitor; the state goes on, and so does its time.
+
+    Who is only called promises nothing by that.
+    """
+    if staff.state not in BUSY or not _is_about(event, staff):
+        return staff
     if not event.note and not event.minutes:  # "ok" once more
         return staff
     staff = brought_back(staff, now)
-    promised = _promised(event, staff.asked.since, now) or staff.call.promised
+    said = _promised(event, staff.asked.since, now) if staff.state is _R else 0
+    promised = said or staff.call.promised
     call = replace(staff.call, note=event.note, promised=promised)
     return replace(staff, asked=replace(staff.asked, call=call))
 

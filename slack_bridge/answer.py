@@ -1,6 +1,8 @@
 """A reply becomes an event of its writer's call, and the words to say back."""
 
-from shadows.calls import Outcome, Place, attributes, read, record, volunteer
+from dataclasses import replace
+
+from shadows.calls import Outcome, Place, attributes, goes_already, read, record, volunteer
 from shadows.cards import card_of, cards_of
 from shadows.errors import Rejected
 from shadows.staff import BUSY, UNANSWERED, Call, CallEvent, StaffState, answered
@@ -19,8 +21,8 @@ from slack_bridge.words import (
 def answer(reply: Reply, place: Place, lang: str) -> str:
     """Record what somebody wrote, and find what to say back; "" for nothing: chatter, or a repeat.
 
-    Who wrote answers for nobody but themselves. A doubtful text changes nothing. Who is on the way may write more to
-    the visitor: see :func:`_aside`.
+    Who wrote answers for nobody but themselves. A doubtful text is no answer; it may be for the visitor, as is what
+    somebody writes on their way: see :func:`_aside`.
 
     Raises:
         Rejected: 503, if others kept writing to the same shadow; Slack sends it again.
@@ -52,25 +54,29 @@ def answer(reply: Reply, place: Place, lang: str) -> str:
 def _aside(reply: Reply, place: Place, say: Phrases, thing: str) -> str:
     """What is said to a text that is no answer.
 
-    It is for the visitor only if its writer is on the way and wrote it in the thread of their call; and never if it
-    starts like an answer, asks something, or calls a colleague.
+    It is for the visitor if its writer has a call and wrote it in the thread of that; and from the channel, if they have
+    yet to answer and it was to be that. Never, if it asks something or calls a colleague.
     """
     staff = read(place, thing)
-    threaded = _in_thread(reply, place, thing, staff.call)
+    is_called, threaded = staff.state is StaffState.CALLING, _in_thread(reply, place, thing, staff.call)
     like_an_answer = starts_like_an_answer(reply.text)
-    note = for_the_visitor(reply.text) if threaded and not like_an_answer else ""
-    if note and staff.state is StaffState.RUNNING:
-        return _noted(reply, place, say, thing, note)
-    asked = staff.state is StaffState.CALLING and (threaded or may_answer(reply.text))
+    tried = is_called and (like_an_answer or may_answer(reply.text))
+    note = for_the_visitor(reply.text) if staff.state in BUSY and (threaded or tried) else ""
+    if note:
+        return _noted(reply, place, say, thing, note, clear=not (is_called or like_an_answer))
+    asked = is_called and (threaded or tried)
     doubtful = hear(reply.text) is not None and (like_an_answer or staff.state in BUSY)
     return say.doubtful if reply.addressed or asked or doubtful else ""
 
 
-def _noted(reply: Reply, place: Place, say: Phrases, thing: str, note: str) -> str:
-    outcome = record(place, thing, answered(CallEvent.NOTE, reply.key, note, minutes(note)))
-    if outcome.repeat or outcome.before is not StaffState.RUNNING:  # done in this very moment
+def _noted(reply: Reply, place: Place, say: Phrases, thing: str, note: str, *, clear: bool) -> str:
+    """Have the screen show what is no answer; ``clear``: nobody can have meant it for one."""
+    staff = read(place, thing)
+    said = answered(CallEvent.NOTE, reply.key, note, minutes(note))
+    outcome = record(place, thing, replace(said, about=(staff.call.id, staff.asked.since)))
+    if outcome.repeat or outcome.call.note != note:  # another word of theirs came in this very moment
         return ""
-    return say.noted.format(note=escaped(note))
+    return (say.noted if clear else say.unclear).format(note=escaped(note))
 
 
 def _in_thread(reply: Reply, place: Place, thing: str, call: Call) -> bool:
@@ -123,6 +129,9 @@ def _volunteered(say: Phrases, place: Place, thing: str, outcome: Outcome) -> st
 
 def _words(say: Phrases, place: Place, event: CallEvent, outcome: Outcome) -> str:
     text = say.answers[event, outcome.before].format(name=_name(place, outcome.thing))
+    late = event is CallEvent.OK and outcome.before is StaffState.IDLE
+    if late and (goes := goes_already(place, outcome.thing)):
+        return say.quicker.format(name=_name(place, outcome.thing), to=_name(place, goes))
     if not outcome.changed or outcome.before not in BUSY:  # then it was not about a call
         return text
     if event is CallEvent.OK and outcome.before is StaffState.RUNNING:

@@ -71,7 +71,7 @@ def _news(say: Phrases, standing: Standing) -> str:
     if end not in say.over:
         return say.forgotten
     if standing.to:
-        return say.taken_over if end is End.UNAVAILABLE else say.over[end] + say.has_it_now
+        return say.taken_over if end is End.UNAVAILABLE else say.over[end] + say.went_to
     return say.over[end] + (say.nobody_has_it if end in UNANSWERED else "")
 
 

@@ -137,6 +137,26 @@ def of_bot(
         yield from _members(asker, channel, known)
 
 
+def try_channel(asker: Asker, channel: str) -> None:
+    """Ask whether the bot may post where it is to, and post nothing; with "" for the channel, whether Slack knows the bot.
+
+    Raises:
+        NotTold: it may not, or Slack does not say.
+    """
+    info: Mapping[str, Any] = {}
+    try:
+        if channel:
+            info = asker.ask("conversations.info", channel=channel).get("channel") or {}
+    except NotTold as no:
+        if no.word != "missing_scope":  # then only a message would show it
+            raise
+    if not info:
+        asker.ask("auth.test")
+    word = "is_archived" if info.get("is_archived") else "not_in_channel" * (info.get("is_member") is False)
+    if word:
+        raise NotTold(f"Slack says {word}", fix=refusal_of(200, word).fix, word=word)
+
+
 def _channel(asker: Asker, channel: str) -> Generator[Finding, None, Mapping[str, Any] | None]:
     """Look at the channel; what Slack says about it is returned."""
     try:

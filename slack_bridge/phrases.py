@@ -27,7 +27,7 @@ class Phrases:
         buttons: below a card, by what one says with it.
         on_the_way, over, forgotten: what a card says once the call was answered; by how it was over; of a call of which
             nothing else is known any more. ``note`` stands behind the first.
-        has_it_now, nobody_has_it: may follow how it was over.
+        went_to, nobody_has_it: may follow how it was over.
         taken_over: in place of how it was over, of a call that another took while this person could have.
         waits_since, waited, took: of a card; ``date`` is Slack's own.
         dot: stands between those.
@@ -36,6 +36,7 @@ class Phrases:
         away_until: to who goes away for a time.
         called_now, too_many, which, nobody_of_that_name: to who calls somebody.
         doubtful, stranger: when we did not understand what, or whom.
+        unclear: as doubtful, of what the screen shows.
     """
 
     called: str
@@ -65,6 +66,7 @@ class Phrases:
     nobody_else: str
     quicker: str
     doubtful: str
+    unclear: str
     stranger: str
     another: str
     buttons: Mapping[str, str]
@@ -72,7 +74,7 @@ class Phrases:
     said: str
     over: Mapping[End, str]
     forgotten: str
-    has_it_now: str
+    went_to: str
     taken_over: str
     nobody_has_it: str
     waits_since: str
@@ -174,6 +176,8 @@ EN: Final = Phrases(
     quicker="Thank you, {name}. {to} is on the way already.",
     doubtful="Sorry, that was not clear to me, so nothing has changed, and the screen shows nothing of it. These words start an answer: *ok* (5 minutes), *no*, "
     "*done*, *away*, *back*.",
+    unclear='Sorry, that was not clear to me as an answer, so I only show it to the visitor: "{note}". These words start an answer: '
+    "*ok* (5 minutes), *no*, *done*, *away*, *back*.",
     stranger="Sorry, I do not know you yet. Please ask whoever looks after the staff list to add your Slack id.",
     another="That is another call than yours, {name}, so nothing has changed.",
     buttons={"ok": "On my way", "ok 5 min": "5 minutes", "no": "Can't come", "done": "Done"},
@@ -189,8 +193,8 @@ EN: Final = Phrases(
         End.EXPIRED: "The call of *{booth}* expired before {name} could answer.",
     },
     forgotten="This call for {name} is over.",
-    has_it_now=" {to} has the call now.",
-    taken_over="{to} has the call of *{booth}* now, in place of {name}.",
+    went_to=" The call went to {to}.",
+    taken_over="{to} took the call of *{booth}*, in place of {name}.",
     nobody_has_it=" Nobody was left to ask.",
     waits_since="Since {date}",
     waited="answered after {time}",
@@ -256,6 +260,8 @@ JA: Final = Phrases(
     quicker="ありがとうございます、{name}さん。すでに{to}さんが向かっています。",
     doubtful="すみません、はっきりしなかったので何も変えず、画面にも出していません。返事は次の言葉で始めてください："
     "*ok*（5分で など）、*no*、*done*、*away*、*back*。",
+    unclear="すみません、返事かどうかはっきりしなかったので、画面に「{note}」と表示しただけです。返事は次の言葉で始めてください："
+    "*ok*（5分で など）、*no*、*done*、*away*、*back*。",
     stranger="すみません、まだ名簿にありません。担当者に、あなたの Slack ID の登録を頼んでください。",
     another="これは{name}さんのいまの呼び出しではないため、何も変えていません。",
     buttons={"ok": "向かいます", "ok 5分": "5分で行きます", "no": "行けません", "done": "完了"},
@@ -271,8 +277,8 @@ JA: Final = Phrases(
         End.EXPIRED: "{name}さんが答える前に、「{booth}」の呼び出しは期限切れになりました。",
     },
     forgotten="{name}さんへのこの呼び出しは終了しました。",
-    has_it_now="いまは{to}さんが担当です。",
-    taken_over="「{booth}」の呼び出しは、{name}さんに代わって{to}さんが担当しています。",
+    went_to="呼び出しは{to}さんに移りました。",
+    taken_over="「{booth}」の呼び出しは、{name}さんに代わって{to}さんが受けました。",
     nobody_has_it="ほかに呼べる人がいませんでした。",
     waits_since="{date}から",
     waited="返事まで{time}",

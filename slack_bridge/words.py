@@ -60,7 +60,7 @@ def hear(text: str) -> Heard | None:
 def may_answer(text: str) -> bool:
     """Whether a text that is no answer may be one of somebody who was asked: a bare "yes", or minutes."""
     folded = _folded(_started(text))
-    return _NOD.fullmatch(folded) is not None or _SOON.match(folded) is not None
+    return _NOD.fullmatch(folded) is not None or _ARRIVES.match(folded) is not None
 
 
 def starts_like_an_answer(text: str) -> bool:
@@ -227,9 +227,8 @@ def _one(event: CallEvent) -> str:
 
 def _start(event: CallEvent) -> re.Pattern[str]:
     """A word, or several of a kind ("ok了解です"), and then no letter, so that "okinawa" is none."""
-    yes = rf"(?:(?:{_either(_latin(YES))})[\s,.!]+|(?:{_either(_other(YES))})[\s,.!、。]*)?"
     one = _one(event)
-    before = yes if event is CallEvent.OK else ""
+    before = _MAYBE_YES if event is CallEvent.OK else ""
     return re.compile(rf"(?P<word>{before}{one})(?:{one})*+{_END}")
 
 
@@ -270,6 +269,9 @@ WORDS: Final[Mapping[CallEvent, tuple[str, ...]]] = {
     for event in (CallEvent.OK, CallEvent.NO, CallEvent.DONE, CallEvent.AWAY, CallEvent.BACK)
 }
 YES: Final = _all("yes")
+_MAYBE_YES: Final = (
+    rf"(?:(?:{_either(_latin(YES))})[\s,.!]+|(?:{_either(_other(YES))})[\s,.!、。]*)?"  # "oui, j'arrive"
+)
 _ALL: Final = tuple(word for words in WORDS.values() for word in words)
 _NUMBERS: Final = {_folded(word): n for each in VOCABULARIES.values() for word, n in each.numbers.items()}
 _ENDINGS: Final = _either(_all("endings"))
@@ -286,14 +288,15 @@ _DOUBTS: Final = _inside([*_all("doubts"), *WORDS[CallEvent.NO]])
 _HARMLESS: Final = _inside(_all("harmless"))
 _ASKS: Final = re.compile(rf"\?|(?:{_either(_all('asks'))})\W*$")
 _ASKED: Final = re.compile(rf"\W*(?:{_either(_all('asks'))})\W*")
-_MINUTES: Final = re.compile(r"(?<![\d.,:/])" + _numbered(r"\d{1,3}", _all("minutes")))
+_MINUTES: Final = re.compile(r"(?<![\d.:/])(?<!\d,)" + _numbered(r"\d{1,3}", _all("minutes")))
 _SOON: Final = re.compile(
     rf"\W*(?:(?:{_either(_latin(_all('around')))})\s+|(?:{_either(_other(_all('around')))})\s*)*"
     + _numbered(rf"\d{{1,3}}|{_in_words()}", _all("minutes"))
 )
+_ARRIVES: Final = re.compile(_MAYBE_YES + _SOON.pattern)
 # "5分で行きます": the minutes come first.
 _PROMISE: Final = re.compile(
-    rf"{_SOON.pattern}(?:\s*(?:{_either(_all('within'))}))?[\s,.!、。]*"
+    rf"{_ARRIVES.pattern}(?:\s*(?:{_either(_all('within'))}))?[\s,.!、。]*"
     rf"(?:{_one(CallEvent.OK)}|{_either(_all('there'))}){_END}"
 )
 # An hour, a time of the day, something that was: no promise in minutes.

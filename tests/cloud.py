@@ -17,6 +17,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from infra import lambdas
 from infra.aws.place import client
+from infra.aws.quiet import BRIEF
 from infra.aws.tables import deliveries
 from shadows.calls import Place
 from shadows.registry import NewButton, NewStaff, add_button, add_staff
@@ -136,6 +137,8 @@ class Cloud:
             on = named[1] if named else ""
             if prefix == "sqs":
                 on = json.loads(params["body"])["QueueUrl"].rpartition("/")[2].removesuffix(".fifo")
+            if prefix == "dynamodb":
+                on = json.loads(params["body"])["TableName"]
             self.calls[self._running].add((f"{prefix}:{model.name}", on))
 
 
@@ -152,9 +155,10 @@ def cloud(slack: FakeSlack, **secrets: str) -> Iterator[Cloud]:
         for kind in ("staff", "button", "booth"):
             client("iot").create_thing_type(thingTypeName=kind)
         furnish(here.place)
-        for service in ("iot", "iot-data", "sqs", "ssm", "dynamodb"):
-            client(service).meta.events.register("before-call", here.note)
-            stack.callback(client(service).meta.events.unregister, "before-call", here.note)
+        clients = [client(service) for service in ("iot", "iot-data", "sqs", "ssm", "dynamodb")]
+        for each in (*clients, client("dynamodb", BRIEF)):
+            each.meta.events.register("before-call", here.note)
+            stack.callback(each.meta.events.unregister, "before-call", here.note)
         lambdas._wired.cache_clear()
         yield here
 
@@ -174,7 +178,7 @@ def _environment(slack: FakeSlack) -> dict[str, str]:
     alerts = client("sqs").create_queue(QueueName="AlertQueue.fifo", Attributes={"FifoQueue": "true"})[
         "QueueUrl"
     ]
-    tables_on_aws(client("dynamodb"), UnknownTable="unknown", DeliveryTable="tries")
+    tables_on_aws(client("dynamodb"), UnknownTable="UnknownTable", DeliveryTable="DeliveryTable", QuietTable="QuietTable")
     return {
         "STAFFCALL_CALLING_SECONDS": "0.5",
         "STAFFCALL_RUNNING_SECONDS": "0.5",
@@ -187,9 +191,11 @@ def _environment(slack: FakeSlack) -> dict[str, str]:
         "STACK_OUTBOX": outbox,
         "STACK_ALERTS": alerts,
         "STAFFCALL_PUBLIC_URL": "https://the-api.example",
-        "STACK_UNKNOWN": "unknown",
-        "STACK_DELIVERIES": "tries",
+        "STACK_UNKNOWN": "UnknownTable",
+        "STACK_DELIVERIES": "DeliveryTable",
+        "STACK_QUIET": "QuietTable",
         "STAFFCALL_ACTIONS": "",
+        "STAFFCALL_SLACK_QUIET": "dnd :palm_tree:",
     }
 
 

@@ -420,12 +420,18 @@ def following(template: Template) -> Parts:
 
 
 def beside_calls(template: Template) -> Parts:
-    """The other functions, and the queues that rules or those of a call fill for them: no call waits for these."""
+    """The functions that are there on a condition, the queues that rules or the others fill for them, and the tables that
+    they fill for the others: no call waits for these.
+    """
     ruled = template.named([*template.of_type("AWS::IoT::TopicRule").values()], QUEUE)
     for function, each in template.of_type(FUNCTION).items():
         if function in template.functions:
             continue
+        clocks = []
         for event in each.get("Events", {}).values():
+            if event["Type"] == "Schedule":
+                clocks.append(f"EventBridge: {event['Properties']['Schedule']}")
+                continue
             (queue,) = template.named(event["Properties"]["Queue"])
             yield from beside_waiting_in(template, queue, "rules" if queue in ruled else "functions")
             yield Link(queue, function)
@@ -433,19 +439,27 @@ def beside_calls(template: Template) -> Parts:
             box.column, box.kind = "state", "doors"
             yield from (box, Link(box.id, function))
         of = [function, *template.named(each["Role"], ROLE)]
-        yield Box(function, "state", wrapped(each["Description"], 30), of, kind="functions")
+        yield Box(function, "state", [*wrapped(each["Description"], 30), *clocks], of, kind="functions")
+        for table in template.named([template.resources[role] for role in of[1:]], TABLE):
+            yield Box(table, "state", [forgets(template, table)], [table, *policies_about(template, table)])
+            yield Link(function, table)
 
 
 def beside_waiting_in(template: Template, queue: str, filled_by: str) -> Parts:
     """A queue of theirs, and what becomes of a message that nobody can take."""
-    queues, policies = template.of_type(QUEUE), template.of_type(POLICY)
+    queues = template.of_type(QUEUE)
     redrive = queues[queue]["RedrivePolicy"]
     (dead,) = template.named(redrive)
-    of = [name for name, each in policies.items() if queue in template.named(each)]
+    of = policies_about(template, queue)
     yield Box(queue, "state", [f"SQS, from the {filled_by}"], [queue, *of], kind="doors")
     days = queues[dead]["MessageRetentionPeriod"] // 86_400
     yield Box(dead, "state", [f"SQS: kept {days} days"], [dead], kind="doors")
     yield Link(queue, dead, label=f"after {redrive['maxReceiveCount']} tries")
+
+
+def policies_about(template: Template, name: str) -> list[str]:
+    """The policies by which functions share a right on a resource."""
+    return [policy for policy, each in template.of_type(POLICY).items() if name in template.named(each)]
 
 
 def is_table(template: Template, name: str) -> bool:

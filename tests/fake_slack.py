@@ -107,7 +107,9 @@ class FakeSlack:
 
     Attributes:
         bot, scopes: who the bot's token is of, and what it allows.
-        users, channels: what it knows of each, by id, as the Web API has them; and who is in a channel.
+        users, channels: what it knows of each, by id, as the Web API has them. Once a channel was opened, a message to one
+            that it does not know, that is archived or that the bot is not in is refused as Slack does.
+        members: who is in a channel.
         quiet_hours: of each user who set some, as ``dnd.teamInfo`` has them.
         page: how many members it names at once.
         asked: the methods of the Web API that were called, in order.
@@ -310,14 +312,7 @@ class FakeSlack:
 
     def open_channel(self, id: str, *people: str, **more: Any) -> None:
         """A channel with the bot and these people in it, whom it knows from now on."""
-        self.channels[id] = {
-            "id": id,
-            "name": "calls",
-            "is_member": True,
-            "is_archived": False,
-            "is_private": False,
-            **more,
-        }
+        self.channels[id] = {**_channel(id), **more}
         self.members[id] = ["U0CALLBOT", *people]
         for user in people:
             self.users.setdefault(user, {"id": user, "deleted": False, "is_bot": False})
@@ -389,6 +384,9 @@ class FakeSlack:
         if not _bears(headers, BOT_TOKEN):
             return how, INVALID_AUTH
         form = _form(body, headers)
+        if error := self._closed_to_us(form["channel"]):
+            self.refused += 1
+            return how, json.dumps({"ok": False, "error": error}).encode()
         post = self._take(
             Posted(
                 text=form["text"],
@@ -398,6 +396,19 @@ class FakeSlack:
             )
         )
         return how, json.dumps({"ok": True, "channel": post.channel, "ts": post.ts}).encode()
+
+    def _closed_to_us(self, id: str) -> str:
+        """Why the bot cannot post in a channel; "" if it can."""
+        channel = self._channel_of(id)
+        if channel is None:
+            return "channel_not_found"
+        if channel["is_archived"]:
+            return "is_archived"
+        return "" if channel["is_member"] else "not_in_channel"
+
+    def _channel_of(self, id: str) -> dict[str, Any] | None:
+        """What it knows of a channel; while none was opened, any is there."""
+        return self.channels.get(id) if self.channels else _channel(id)
 
     def _update(self, form: dict[str, Any]) -> dict[str, Any]:
         """``chat.update``: without blocks, those that were there stay."""
@@ -457,12 +468,12 @@ class FakeSlack:
                 user for user in self.users.values() if user.get("profile", {}).get("email") == form["email"]
             ]
             return {"user": found[0]} if found else {"error": "users_not_found"}
-        channel = self.channels.get(form.get("channel", ""))
+        channel = self._channel_of(form.get("channel", ""))
         if method == "conversations.info":
             return {"channel": channel} if channel else {"error": "channel_not_found"}
         if method == "conversations.members" and channel:
             begin = int(form.get("cursor") or 0)
-            there = self.members[channel["id"]]
+            there = self.members.get(channel["id"], [self.bot["user_id"]])
             more = str(begin + self.page) if begin + self.page < len(there) else ""
             return {
                 "members": there[begin : begin + self.page],
@@ -496,6 +507,10 @@ class FakeSlack:
     def _pause(self, seconds: float) -> bool:
         """Wait; True if we are closing meanwhile."""
         return self._closing.wait(seconds)
+
+
+def _channel(id: str) -> dict[str, Any]:
+    return {"id": id, "name": "calls", "is_member": True, "is_archived": False, "is_private": False}
 
 
 def signed(body: bytes, secret: str, now_s: float) -> dict[str, str]:

@@ -113,6 +113,7 @@ class Ministack:
                 "WebhookRole",
                 "AlertRole",
                 "AnswerRole",
+                "QuietRole",
             ):
                 iam.put_role_policy(
                     RoleName=part["PhysicalResourceId"],

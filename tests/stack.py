@@ -59,6 +59,7 @@ class Stack(Venue):
                 "RunningSeconds": f"{TIMES['running_s']:.0f}",
                 "QuietSeconds": f"{TIMES['quiet_s']:.0f}",
                 "AlertSeconds": "1",
+                "SlackQuiet": "dnd",
                 "TwilioApiUrl": twilio.url,
                 "Lang": "en",
             },

@@ -27,9 +27,10 @@ from botocore.exceptions import ClientError
 
 from infra.alerts.twilio import signature
 from infra.aws import package
-from shadows.registry import answer, buttons, person
+from shadows.registry import NewButton, NewStaff, add_button, add_staff, answer, buttons, person
 from shadows.staff import CallEvent
-from tests.fake_slack import FakeSlack
+from slack_bridge.manifest import HOURS
+from tests.fake_slack import BOT_TOKEN, SCOPES, FakeSlack
 from tests.fake_twilio import TOKEN
 from tests.ministack import REGION, ROOT_KEY
 from tests.receiver import Got, answers
@@ -45,7 +46,34 @@ SHADOW = "$aws/things/{}/shadow/{}"
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with FakeSlack() as slack, deployed(tmp_path_factory.mktemp("ministack"), slack) as stack:
+        _have_somebody_spared(stack)
         yield stack
+
+
+def _have_somebody_spared(stack: Stack) -> None:
+    """Mika wants not to be disturbed, and that is heard before anybody presses: what a function reads is good for a while."""
+    add_staff(stack.place, NewStaff(id="noa", name="Noa", slack="U0NOA"))
+    add_staff(stack.place, NewStaff(id="mika", name="Mika", slack="U0MIKA", backup="noa"))
+    add_button(stack.place, NewButton(id="mika", single="mika"))
+    until_s = int(time.time()) + 3600
+    stack.slack.scopes = SCOPES | {HOURS}
+    stack.slack.quiet_hours["U0MIKA"] = {
+        "dnd_enabled": True,
+        "next_dnd_start_ts": until_s - 7200,
+        "next_dnd_end_ts": until_s,
+    }
+    bot = {"SLACK_BOT_TOKEN": BOT_TOKEN, "SLACK_API_URL": stack.slack.api_url}
+    for name, value in bot.items():
+        stack.aws("ssm").put_parameter(Name=f"/{NAME}/{name}", Value=value, Type="SecureString")
+    answer = stack.aws("lambda").invoke(FunctionName=part(stack, "QuietFunction"), Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()
+    stack.aws("ssm").delete_parameters(Names=[f"/{NAME}/{name}" for name in bot])
+
+
+def part(stack: Stack, name: str) -> str:
+    """The physical id of a resource."""
+    found = stack.aws("cloudformation").describe_stack_resource(StackName=NAME, LogicalResourceId=name)
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
 
 @pytest.fixture
@@ -84,14 +112,14 @@ def test_the_sweep_finds_what_an_administrator_wrote(stack: Stack, booth: Booth)
     booth.press()
     answer(stack.place, booth.hana.id, CallEvent.AWAY)  # hands over, and has no Slack
     assert booth.sora.mentions == []
-    parts = stack.aws("cloudformation").list_stack_resources(StackName=NAME)
-    (sweep,) = [
-        part["PhysicalResourceId"]
-        for part in parts["StackResourceSummaries"]
-        if part["LogicalResourceId"] == "SweepFunction"
-    ]
-    stack.aws("lambda").invoke(FunctionName=sweep, Payload=b"{}")
+    stack.aws("lambda").invoke(FunctionName=part(stack, "SweepFunction"), Payload=b"{}")
     booth.until(lambda: booth.sora.mentions, "the mention of the backup")
+
+
+def test_the_call_of_who_wants_not_to_be_disturbed_in_slack_goes_to_who_stands_in(stack: Stack) -> None:
+    assert stack.slack.asked == ["dnd.teamInfo"]
+    status, answer = stack.press("mika")
+    assert (status, answer["thing"], stack.state("mika")) == (200, "staff-noa", "idle")
 
 
 def test_a_row_of_the_history_says_when_it_is_to_go(stack: Stack, booth: Booth) -> None:

@@ -87,11 +87,11 @@ def test_who_is_on_the_way_is_shown_with_their_note_and_how_long_the_visitor_wai
         ),
         (
             over(End.MISSED, to="<Sora>"),
-            "花 Hana did not answer the call of *A &amp; B hall*. &lt;Sora&gt; has the call now.",
+            "花 Hana did not answer the call of *A &amp; B hall*. The call went to &lt;Sora&gt;.",
         ),
         (
             over(End.UNAVAILABLE, to="<Sora>"),
-            "&lt;Sora&gt; has the call of *A &amp; B hall* now, in place of 花 Hana.",
+            "&lt;Sora&gt; took the call of *A &amp; B hall*, in place of 花 Hana.",
         ),
         (
             over(End.UNAVAILABLE),

@@ -27,6 +27,7 @@ from shadows.staff import ClickType
 from shadows.trouble import Trouble
 from slack_bridge import check
 from slack_bridge.check import Asker, Member
+from slack_bridge.manifest import HOURS
 from slack_bridge.tellers import web_client
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, SCOPES, FakeSlack, Next
 from tests.shop import Shop, until
@@ -96,7 +97,11 @@ def without(*scopes: str) -> Callable[[FakeSlack], None]:
 @pytest.mark.parametrize(
     ("breaks", "detail", "fix"),
     [
-        (lambda slack: slack.channels.clear(), "not there for the bot: channel_not_found", "invite the bot"),
+        (
+            lambda slack: slack.channels.update(C0OTHER=slack.channels.pop("C0FLOOR")),
+            "not there for the bot: channel_not_found",
+            "invite the bot",
+        ),
         (channel(is_archived=True), "SLACK_CHANNEL is archived", "Unarchive"),
         (channel(is_member=False), "The bot is not in the channel", "/invite"),
         (
@@ -618,6 +623,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with a bot in its secrets, furnished; its sweep has come, and its button has pressed."""
     with FakeSlack() as slack, deployed(tmp_path_factory.mktemp("aws"), slack) as stack:
         slack.open_channel("C0FLOOR", "U0HANA")
+        slack.scopes = SCOPES | {HOURS}
         bot = {"SLACK_BOT_TOKEN": BOT_TOKEN, "SLACK_CHANNEL": "C0FLOOR", "SLACK_API_URL": slack.api_url}
         for name, value in bot.items():
             stack.aws("ssm").put_parameter(Name=f"/{NAME}/{name}", Value=value, Type="SecureString")
@@ -661,7 +667,7 @@ def test_on_aws_all_that_can_be_seen_is_right_and_the_screens_are_left_to_you(
     assert (said.status, said.err, said.wrong) == (0, "", [])
     assert [line.split()[1] for line in said.unknown] == ["kiosk"]
     assert re.findall(r"^right +(\w+) +(\d+)$", said.out, re.MULTILINE) == [
-        ("aws", "6"), ("route", "2"), ("button", "1"), ("settings", "1"), ("slack", "9")
+        ("aws", "6"), ("route", "2"), ("button", "1"), ("settings", "1"), ("slack", "10")
     ]  # fmt: skip
 
 
@@ -671,7 +677,7 @@ def test_on_aws_slack_is_checked_and_asked_with_the_stack_s_own_token(
     said = on_aws("slack", "check")
     assert (said.status, said.wrong) == (0, [])
     assert re.findall(r"^right +(\w+) +(\d+)$", said.out, re.MULTILINE) == [
-        ("settings", "1"), ("clock", "1"), ("slack", "9")
+        ("settings", "1"), ("clock", "1"), ("slack", "10")
     ]  # fmt: skip
     said = on_aws("staff", "add", "nobody", "--name", "Nobody", "--email", "nobody@example.com")
     assert "nobody in the Slack workspace has nobody@example.com" in said.err

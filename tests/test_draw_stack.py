@@ -112,7 +112,7 @@ SAID: dict[Callable[[Any], None], tuple[str, ...]] = {
     a_guests_right: ("getthingshadow: pump-*",),
     another_rule: ("OtherRule", "OtherTable"),
     fewer_tries: ("after 2 tries",),
-    another_alarm: ("11 alarms",),
+    another_alarm: ("12 alarms",),
 }
 
 

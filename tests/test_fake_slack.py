@@ -103,6 +103,7 @@ def test_what_is_not_there_is_said_in_slacks_words(slack: FakeSlack, call: Any, 
 
 def test_a_channel_takes_no_more_than_its_pace(slack: FakeSlack) -> None:
     slack.pace_s = 30.0
+    slack.open_channel("C0OTHER")
     here = bot(slack)
     here.chat_postMessage(channel="C0CALLS", text="one")
     with pytest.raises(SlackApiError) as no:
@@ -113,6 +114,25 @@ def test_a_channel_takes_no_more_than_its_pace(slack: FakeSlack) -> None:
     assert WebhookClient(slack.url, retry_handlers=[]).send(text="three").status_code == 200
     assert WebhookClient(slack.url, retry_handlers=[]).send(text="four").status_code == 429
     assert slack.texts == ["one", "elsewhere", "three"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "word"),
+    [
+        ({}, "channel_not_found"),
+        ({"is_member": False}, "not_in_channel"),
+        ({"is_archived": True}, "is_archived"),
+    ],
+)
+def test_a_message_to_a_channel_that_is_closed_to_the_bot_is_refused(
+    slack: FakeSlack, channel: dict[str, bool], word: str
+) -> None:
+    if channel:
+        slack.open_channel("C0CLOSED", **channel)
+    with pytest.raises(SlackApiError) as no:
+        bot(slack).chat_postMessage(channel="C0CLOSED", text="one")
+    assert (no.value.response.status_code, no.value.response["error"], slack.refused) == (200, word, 1)
+    assert slack.posts == []
 
 
 def test_it_fails_as_it_is_told_to_and_then_goes_on(slack: FakeSlack) -> None:

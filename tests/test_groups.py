@@ -17,7 +17,9 @@ from shadows.shadow import Thing
 from shadows.staff import BUSY, CallEvent, ClickType, StaffState, answered
 from shadows.telling import Mention
 from slack_bridge import doors
+from slack_bridge.answer import answer
 from slack_bridge.mention import words
+from slack_bridge.reply import Reply
 from tests.memory import Shop
 from tests.test_at_once import Held, seen_by
 from tests.test_repeats import Crash, Shadows, die
@@ -192,6 +194,22 @@ def test_whoever_says_ok_first_goes_and_the_others_see_who(floor: Floor, name: s
     assert read(floor.place, f"staff-{name}").call.id == call.id
     if name != "hana":
         assert read(floor.place, "staff-hana").call.to == f"staff-{name}"
+
+
+@pytest.mark.parametrize("name", ["hana", "sora", "riku"])
+def test_everybody_who_says_ok_after_that_hears_who_goes(floor: Floor, name: str) -> None:
+    floor.presses("all")
+    floor.ok(name)
+    names = {"hana": "Hana", "sora": "Sora", "riku": "Riku"}
+    for late in names.keys() - {name}:
+        ok = Reply(channel="C0", user=f"U{late.upper()}", text="ok", id=late)
+        assert (
+            answer(ok, floor.place, "en") == f"Thank you, {names[late]}. {names[name]} is on the way already."
+        )
+    floor.says(f"staff-{name}", CallEvent.DONE)
+    over = Reply(channel="C0", user=f"U{late.upper()}", text="ok", id="over")
+    assert answer(over, floor.place, "en").startswith("There is nobody waiting for you")
+    assert floor.going() == []
 
 
 def test_who_gives_way_takes_what_waits_for_them(floor: Floor) -> None:

@@ -385,7 +385,7 @@ def test_what_became_of_an_alert_is_on_record_once_however_often_aws_and_twilio_
         assert alerting.run("answer", said)["statusCode"] == 204
     outcomes = ["failed", "accepted", "sent", "delivered", "delivered"]  # the last of a second message
     assert [each["outcome"] for each in alerting.tries()] == outcomes
-    assert "8190" not in json.dumps(client("dynamodb").scan(TableName="tries"))
+    assert "8190" not in json.dumps(client("dynamodb").scan(TableName="DeliveryTable"))
 
 
 def test_an_alert_that_was_cut_off_before_its_report_is_one_row_for_each_message_that_was_sent(
@@ -406,7 +406,7 @@ def test_an_alert_that_was_cut_off_before_its_report_is_one_row_for_each_message
 def test_a_table_that_is_down_costs_no_alert(
     alerting: Cloud, twilio: FakeTwilio, caplog: pytest.LogCaptureFixture
 ) -> None:
-    client("dynamodb").delete_table(TableName="tries")
+    client("dynamodb").delete_table(TableName="DeliveryTable")
     assert "is waiting" in alerted(alerting, twilio).form["Body"]
     assert "A try is not on record" in caplog.text
     assert read(alerting.place, "staff-hana").alerted.endswith("/1")
@@ -576,7 +576,7 @@ def test_an_unknown_button_can_be_adopted_from_the_list(here: Cloud) -> None:
     for _ in range(2):
         answer = here.run("button", press(button="B-17"))
         assert (answer["statusCode"], "B-17" in answer["body"]) == (404, True)
-    (listed,) = UnknownButtons(client("dynamodb"), "unknown").list()
+    (listed,) = UnknownButtons(client("dynamodb"), "UnknownTable").list()
     assert (listed["button"], listed["door"], listed["count"]) == ("B-17", "webhook", 2)
 
 

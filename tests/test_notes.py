@@ -32,9 +32,9 @@ def says(shop: Shop, text: str, *, thread: str = "", addressed: bool = False, id
     return answer(reply, shop.place, "en")
 
 
-def called(shop: Shop) -> tuple[str, str]:
+def called(shop: Shop, **more: str) -> tuple[str, str]:
     """Somebody who is called, and the ts of the message that told them."""
-    hana = shop.staff("hana")
+    hana = shop.staff("hana", **more)
     shop.now += 1000
     shop.press(hana)
     shop.deliver(hana)
@@ -92,13 +92,7 @@ def test_the_same_message_twice_is_one_note(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        *(
-            (text, SAY.doubtful)
-            for text in ("no problem", "done with the first one", "ok nicht", "back in 5")
-        ),
-        *(
-            (text, SAY.doubtful) for text in ("I will be back", "this is ok, <@USORA>")
-        ),  # no answer, and no note
+        *((text, SAY.doubtful) for text in ("ok?", "I will be back", "this is ok, <@USORA>")),
         *(
             (text, "")
             for text in ("<@USORA> he is rude", "<!here> who has the key", "who has the key?", ":ok:")
@@ -106,9 +100,7 @@ def test_the_same_message_twice_is_one_note(shop: Shop) -> None:
         *((text, "") for text in ("誰か知りませんか", "谁有钥匙吗")),
     ],
 )
-def test_what_is_doubtful_or_for_colleagues_never_reaches_the_screen(
-    shop: Shop, text: str, said: str
-) -> None:
+def test_what_asks_or_is_for_colleagues_never_reaches_the_screen(shop: Shop, text: str, said: str) -> None:
     hana, thread = on_the_way(shop, "ok, soon")
     before = shop.shadows.get(hana)
     if text == "I will be back":
@@ -128,28 +120,73 @@ def test_what_is_written_elsewhere_never_reaches_the_screen(shop: Shop, thread: 
     assert shop.shadows.get(hana) == before
 
 
-@pytest.mark.parametrize("text", ["at the lift", "yes", "5 min", "no problem", "ok?", "5分", "はい"])
-def test_while_called_nothing_but_an_answer_changes_anything_and_that_is_said(shop: Shop, text: str) -> None:
+@pytest.mark.parametrize("text", ["no problem", "done with the first one", "ok nicht", "back in 5"])
+def test_what_is_doubtful_on_the_way_is_shown_and_ends_nothing(shop: Shop, text: str) -> None:
+    hana, thread = on_the_way(shop, "ok, soon")
+    assert says(shop, text, thread=thread) == SAY.unclear.format(note=text)
+    now = read(shop.place, hana)
+    assert (now.state, now.call.note, shop.kinds()) == (StaffState.RUNNING, text, ["press"])
+
+
+@pytest.mark.parametrize(
+    "text", ["at the lift", "yes", "5 min", "no problem", "ok nicht", "ok, I can't come", "5分", "はい"]
+)
+def test_while_called_what_is_no_answer_is_a_line_to_the_visitor_and_never_an_ok(
+    shop: Shop, text: str
+) -> None:
+    hana, thread = called(shop)
+    before = read(shop.place, hana).asked
+    assert says(shop, text, thread=thread) == SAY.unclear.format(note=text)
+    after = read(shop.place, hana).asked
+    assert after == replace(before, call=replace(before.call, note=text))
+    assert (shop.deliver(hana), shop.has_delta(hana), shop.kinds()) == ("reported", False, ["press"])
+    says(shop, "ok", thread=thread)
+    assert (read(shop.place, hana).state, read(shop.place, hana).call.note) == (StaffState.RUNNING, "")
+
+
+@pytest.mark.parametrize("text", ["ok?", "ok for you?", "no problem <@USORA>", "who has the key?", ":ok:"])
+def test_while_called_what_asks_or_is_for_colleagues_is_no_line_and_that_is_said(
+    shop: Shop, text: str
+) -> None:
     hana, thread = called(shop)
     before = shop.shadows.get(hana)
     assert says(shop, text, thread=thread) == SAY.doubtful
     assert shop.shadows.get(hana) == before
 
 
+def test_a_line_from_before_the_ok_goes_with_the_call_and_not_to_who_stands_in(shop: Shop) -> None:
+    sora = shop.staff("sora")
+    _, thread = called(shop, backup="sora")
+    says(shop, "no problem", thread=thread)
+    says(shop, "no", thread=thread)
+    assert (read(shop.place, sora).state, read(shop.place, sora).call.note) == (StaffState.CALLING, "")
+
+
+def test_a_line_in_a_call_that_slack_has_not_heard_of_leaves_its_mention_to_be_sent(shop: Shop) -> None:
+    hana = shop.staff("hana")
+    shop.press(hana)
+    says(shop, "no problem")
+    assert (shop.deliver(hana), shop.kinds()) == ("told", ["press"])
+
+
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "said", "shown"),
     [
-        ("yes", True),
-        ("in 5 min", True),
-        ("ok?", True),
-        ("it is ok", True),
-        ("at the lift", False),
-        ("hi", False),
+        ("yes", SAY.unclear, True),
+        ("in 5 min", SAY.unclear, True),
+        ("no problem", SAY.unclear, True),
+        ("ok?", SAY.doubtful, False),
+        ("it is ok", SAY.doubtful, False),
+        ("at the lift", "", False),
+        ("hi", "", False),
     ],
 )
-def test_in_the_channel_only_what_may_be_an_answer_is_asked_about(shop: Shop, text: str, said: bool) -> None:
-    called(shop)
-    assert says(shop, text) == (SAY.doubtful if said else "")
+def test_in_the_channel_only_what_was_to_be_an_answer_is_asked_about_and_shown(
+    shop: Shop, text: str, said: str, shown: bool
+) -> None:
+    hana, _ = called(shop)
+    assert says(shop, text) == said.format(note=text)
+    assert read(shop.place, hana).call.note == (text if shown else "")
 
 
 @pytest.mark.parametrize(
@@ -169,10 +206,12 @@ def test_who_has_no_call_may_chat(shop: Shop, text: str, said: bool) -> None:
 
 def test_a_note_that_comes_when_the_call_is_over_answers_no_other_one(shop: Shop) -> None:
     hana, _ = on_the_way(shop)
+    old = read(shop.place, hana)
     says(shop, "done")
     shop.press(hana)
     before = read(shop.place, hana)
-    record(shop.place, hana, answered(CallEvent.NOTE, shop.key(), "soon", 5))
+    about = (old.call.id, old.asked.since)
+    record(shop.place, hana, replace(answered(CallEvent.NOTE, shop.key(), "soon", 5), about=about))
     assert read(shop.place, hana).asked == before.asked
 
 

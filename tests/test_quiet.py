@@ -1,22 +1,33 @@
 """Who wants not to be disturbed in Slack: their calls go to others first, and to themselves before anybody is lost."""
 
+import json
+import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
+from infra.aws import quiet as aws_quiet
+from infra.aws.place import client
+from infra.aws.quiet import BRIEF, ROUND_S, Heard
+from infra.aws.quiet import Quiet as AwsQuiet
 from infra.local import quiet
-from infra.local.quiet import HOURS, NEVER, OLD_S, Quiet, hours_of, status_of
+from infra.local.quiet import Quiet
 from infra.settings import Settings, SettingsError
 from shadows.calls import read, record
 from shadows.staff import CallEvent, ClickType, StaffState, pressed
+from shadows.telling import NotTold
 from shadows.whom import called_together, whom
 from slack_bridge.check import Asker
 from slack_bridge.manifest import HOURS as SCOPE
+from slack_bridge.quiet import HOURS, NEVER, OLD_S, hours_of, status_of
 from slack_bridge.tellers import web_client
+from tests.cloud import BUTTON_TOKEN, Cloud, cloud, gateway
 from tests.fake_slack import BOT_TOKEN, SCOPES, FakeSlack, Next
 from tests.memory import Shop
 from tests.shop import Shop as LocalShop
@@ -48,7 +59,7 @@ def floor() -> Floor:
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quiet, "PACE_S", 0.0)
+    monkeypatch.setattr("slack_bridge.quiet.PACE_S", 0.0)
 
 
 # --- The rules
@@ -189,6 +200,14 @@ def test_slack_is_asked_for_each_status_only_where_one_counts(floor: Floor, slac
     assert slack.asked == ["users.info"] * 3
 
 
+def test_of_whom_slack_does_not_know_nobody_else_has_to_suffer(floor: Floor, slack: FakeSlack) -> None:
+    palm = {"status_emoji": PALM, "status_expiration": 0}
+    slack.users = {f"U{name}": {"id": f"U{name}", "profile": palm} for name in ("HANA", "RIKU")}
+    asked = asking(floor, slack, PALM)
+    asked._round()
+    assert [asked.has(each) for each in (floor.hana, floor.sora, floor.riku)] == [True, False, True]
+
+
 def test_a_slack_that_does_not_say_it_keeps_nobody_from_being_called_and_is_a_trouble_once_it_lasts(
     floor: Floor, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,6 +242,123 @@ def test_in_a_place_the_press_for_somebody_quiet_mentions_who_stands_in(
         assert shop.press()[1]["thing"] == "staff-sora"
         until(lambda: shop.is_told("sora"), "the mention")
         assert shop.state("hana") == "idle"
+
+
+# --- On AWS
+
+
+@pytest.fixture
+def here(slack: FakeSlack) -> Iterator[Cloud]:
+    with cloud(slack) as here:
+        yield here
+
+
+def press_there(here: Cloud) -> str:
+    """Whom a press of Hana's button calls."""
+    headers = {"Authorization": f"Bearer {BUTTON_TOKEN}", "Content-Type": "application/json"}
+    body = json.dumps({"button": "demo", "click": "SINGLE", "id": "one"}).encode()
+    answer = here.run("button", gateway("POST", "/buttons/webhook", body, **headers))
+    return str(json.loads(answer["body"])["thing"])
+
+
+def test_on_aws_the_press_for_somebody_quiet_mentions_who_stands_in_and_does_not_wait_for_slack(
+    here: Cloud, slack: FakeSlack
+) -> None:
+    slack.quiet_hours = {"U0HANA": hours(-60, 600)}
+    here.run("quiet", {})
+    slack.refuses |= dict.fromkeys(("dnd.teamInfo", "users.info"), Next(hang_s=30))
+    assert press_there(here) == "staff-sora"
+    assert [post.text.split()[0] for post in slack.posts] == ["<@U0SORA>"]
+
+
+def test_on_aws_too_a_status_counts(here: Cloud, slack: FakeSlack) -> None:
+    palm = {"status_emoji": PALM, "status_expiration": 0}
+    slack.users = {"U0HANA": {"id": "U0HANA", "profile": palm}}
+    here.run("quiet", {})
+    assert press_there(here) == "staff-sora"
+
+
+@pytest.mark.parametrize("unset", ["STACK_QUIET", "STAFFCALL_SLACK_QUIET"])
+def test_on_aws_slack_is_not_asked_unless_that_is_set(
+    here: Cloud, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch, unset: str
+) -> None:
+    monkeypatch.setenv(unset, "")
+    slack.quiet_hours = {"U0HANA": hours(-60, 600)}
+    here.run("quiet", {})
+    assert press_there(here) == "staff-hana"
+    assert not {"dnd.teamInfo", "users.info"} & {*slack.asked}
+
+
+def test_on_aws_a_slack_that_does_not_say_it_is_an_error_and_what_it_said_before_holds(
+    here: Cloud, slack: FakeSlack
+) -> None:
+    slack.quiet_hours = {"U0HANA": hours(-60, 600)}
+    here.run("quiet", {})
+    slack.refuses["dnd.teamInfo"] = Next(status=429, retry_after="30")
+    with pytest.raises(NotTold):
+        here.run("quiet", {})
+    assert press_there(here) == "staff-sora"
+
+
+def test_on_aws_a_table_that_does_not_answer_keeps_a_press_waiting_once_and_calls_everybody() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(0)
+        table = boto3.client(
+            "dynamodb",
+            config=BRIEF,
+            endpoint_url=f"http://127.0.0.1:{silent.getsockname()[1]}",
+            region_name="ap-northeast-1",
+            aws_access_key_id="any",
+            aws_secret_access_key="any",
+        )
+        asked = AwsQuiet(Heard(table, "QuietTable"))
+        assert [asked.has("staff-hana"), asked.has("staff-hana"), asked.has("staff-sora")] == [False] * 3
+        came = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                came += 1
+        assert came == 1
+
+
+class Clock:
+    """Both clocks of :mod:`infra.aws.quiet`, which only sleeping moves."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = time.time()
+        monkeypatch.setattr(aws_quiet.time, "monotonic", lambda: self.now_s)
+
+    def wall(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+
+def test_on_aws_a_round_ends_in_time_and_the_next_goes_on_from_there_and_what_is_old_says_nothing(
+    here: Cloud, floor: Floor, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slack_bridge.quiet.PACE_S", 3 * ROUND_S / 1.5)
+    clock, heard = Clock(monkeypatch), Heard(client("dynamodb"), "QuietTable")
+    people = {f"U{name}": name.lower() for name in ("HANA", "SORA", "RIKU")}
+    palm = {"status_emoji": PALM, "status_expiration": int(clock.now_s) + 3600}
+    slack.users = {id: {"id": id, "profile": palm} for id in people}
+    asker = Asker(web_client(slack.api_url, BOT_TOKEN), patience_s=0)
+
+    def round_of_two() -> list[str]:
+        aws_quiet.ask(floor.place, asker, (PALM,), heard, wall_s=clock.wall, sleep=clock.sleep)
+        return quiet_now()
+
+    def quiet_now() -> list[str]:
+        asked = AwsQuiet(heard, wall_s=clock.wall)
+        return [id for id in ("hana", "riku", "sora") if asked.has(f"staff-{id}")]
+
+    assert round_of_two() == ["hana", "riku"]
+    assert round_of_two() == ["hana", "riku", "sora"]
+    clock.sleep(OLD_S)
+    assert quiet_now() == []
+    slack.users["USORA"]["profile"] = {}
+    assert (round_of_two(), slack.asked.count("users.info")) == (["riku"], 6)
 
 
 def test_the_setting_takes_hours_and_emoji() -> None:

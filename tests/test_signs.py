@@ -19,9 +19,13 @@ from infra.local.place import LocalPlace
 from infra.local.signs import KIOSK_S, LATE, OPEN_MS, PERIOD_S, Kiosks, Sign, of_buttons, silent
 from shadows.errors import Rejected
 from shadows.registry import Button, NewButton, add_button
+from shadows.telling import NotTold
 from shadows.trouble import Trouble
 from slack_bridge import socket_mode
-from tests.fake_slack import APP_TOKEN, BOT_TOKEN, FakeSlack, Next
+from slack_bridge.check import Asker, try_channel
+from slack_bridge.refusals import refusal_of
+from slack_bridge.tellers import web_client
+from tests.fake_slack import APP_TOKEN, BOT_TOKEN, SCOPES, FakeSlack, Next
 from tests.shop import Process, Shop, get, until
 
 NOW = 1_793_235_600_000
@@ -418,10 +422,42 @@ def test_a_socket_mode_that_never_answers_is_tried_again(
 def test_a_slack_that_does_not_know_the_bot_is_said_though_nobody_is_called(
     floor: Floor, how: Next, words: str
 ) -> None:
-    floor.slack.refuses["auth.test"] = how
+    floor.slack.refuses["conversations.info"] = how
     floor.goes_silent("slack", words)
     floor.slack.refuses.clear()
     floor.is_heard_again("slack", words)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda slack: (slack.channels.clear(), slack.open_channel("C0OTHER")), "channel_not_found"),
+        (lambda slack: slack.open_channel("C0FLOOR", is_member=False), "not_in_channel"),
+        (lambda slack: slack.open_channel("C0FLOOR", is_archived=True), "is_archived"),
+    ],
+    ids=["gone", "left", "archived"],
+)
+def test_a_channel_that_takes_no_message_is_said_with_what_mends_it_though_nobody_is_called(
+    floor: Floor, change: Callable[[FakeSlack], object], word: str
+) -> None:
+    change(floor.slack)
+    floor.goes_silent("slack", word)
+    fixes = [each["fix"] for each in floor.shop.admin()["troubles"] if word in each["detail"]]
+    assert fixes == [refusal_of(200, word).fix]
+    assert floor.slack.posts == []
+    floor.slack.open_channel("C0FLOOR", "U0HANA", "U0SORA")
+    floor.is_heard_again("slack", word)
+
+
+def test_a_bot_that_may_not_look_at_its_channel_is_not_thought_to_be_shut_out() -> None:
+    with FakeSlack() as slack:
+        slack.scopes = SCOPES - {"channels:read", "groups:read"}
+        asker = Asker(web_client(slack.api_url, BOT_TOKEN), patience_s=0)
+        try_channel(asker, "C0ELSEWHERE")
+        assert slack.asked == ["conversations.info", "auth.test"]
+        slack.refuses["auth.test"] = Next(body="token_revoked")
+        with pytest.raises(NotTold, match="token_revoked"):
+            try_channel(asker, "")
 
 
 def test_a_token_that_opens_no_socket_mode_is_said_with_what_mends_it(floor: Floor) -> None:

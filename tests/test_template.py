@@ -25,15 +25,16 @@ from shadows.duty import MINUTE_MS, ROSTER, Duty, save
 from shadows.registry import NewButton, add_button
 from shadows.staff import StaffState
 from shadows.whom import ON_DUTY
+from slack_bridge.manifest import HOURS
 from tests.cloud import BUTTON_TOKEN, LINK_KEY, OUTGOING_TOKEN, Cloud, cloud, gateway
-from tests.fake_slack import FakeSlack
+from tests.fake_slack import SCOPES, FakeSlack
 from tests.fake_twilio import TOKEN, URL
 from tests.receiver import SECRET
 from tests.shop import ROOT
 from tests.test_outbox import record
 
 TEMPLATE = ROOT / "infra" / "template.yaml"
-FUNCTIONS = ("button", "register", "slack", "timer", "sweep", "webhook", "alert", "answer")
+FUNCTIONS = ("button", "register", "slack", "timer", "sweep", "webhook", "alert", "answer", "quiet")
 # What the service does in a function's name, and no code of ours calls.
 BY_LAMBDA = {
     "logs:CreateLogStream",
@@ -160,6 +161,17 @@ def test_without_alerts_nothing_of_theirs_is_there() -> None:
         assert each["Code"]["S3Key"] == key
 
 
+def test_nobody_is_asked_after_in_slack_and_nothing_of_that_is_there_unless_it_is_set() -> None:
+    resources = translated()["Resources"]
+    theirs = {name for name, each in resources.items() if each.get("Condition") == "AsksQuiet"}
+    assert theirs == {name for name in resources if name.startswith("Quiet")}
+    assert source()["Parameters"]["SlackQuiet"]["Default"] == ""
+    for name, each in of_type("AWS::Lambda::Function").items():
+        table = {"Ref": "QuietTable"}
+        wanted = table if name in theirs else {"Fn::If": ["AsksQuiet", table, ""]}
+        assert each["Environment"]["Variables"]["STACK_QUIET"] == wanted
+
+
 def test_every_table_forgets() -> None:
     for each in of_type("AWS::DynamoDB::Table").values():
         assert each["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
@@ -216,6 +228,7 @@ def calls_of_all_functions(here: Cloud) -> None:
         return {"Records": [record({"alert": "staff-hana"})]}
 
     press("nobody")
+    here.run("quiet", {})
     press("demo")
     here.run("button", {"topic": "staffcall/buttons/demo/press", "battery": 0.5})  # it says that it lives
     says("U0HANA", "no")  # Sora is called
@@ -232,6 +245,7 @@ def calls_of_all_functions(here: Cloud) -> None:
     press("demo")
     here.queued()
     time.sleep(0.6)
+    here.run("sweep", {})  # Sora is called, and not by the timer
     add_button(here.place, NewButton(id="duty", single=ON_DUTY))
     now = here.place.clock() // MINUTE_MS * MINUTE_MS
     save(here.place, [Duty(booth="main", start=now, end=now + MINUTE_MS, staff="hana")])
@@ -240,7 +254,7 @@ def calls_of_all_functions(here: Cloud) -> None:
     add_button(here.place, NewButton(id="starts", single="lambda:backup", double="topic:lamp/1"))
     press("starts")
     here.run("timer", {"Records": here.queued()})
-    here.run("sweep", {})  # Sora is called, and Hana's duty announced
+    here.run("sweep", {})  # Hana's duty is announced
     here.slack.next(status=500)
     press("demo")
     link = Link(thing="staff-hana", call=read(here.place, "staff-hana").call.id, expires=2_000_000_000)
@@ -277,13 +291,15 @@ def covers(resource: str, named: str) -> bool:
     )
 
 
-def test_each_function_may_do_exactly_what_it_does() -> None:
+def test_each_function_may_do_exactly_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.aws.quiet.READ_FOR_S", 0)  # each looks for itself
     hook = {
         "STAFFCALL_WEBHOOK_URL": "http://127.0.0.1:9/in",
         "STAFFCALL_WEBHOOK_SECRET": SECRET,
         "STAFFCALL_ALERTS": f"json://127.0.0.1:9/{{id}} {URL}",
     }
     with FakeSlack() as slack, cloud(slack, **hook, STAFFCALL_ACTIONS="lambda:backup") as here:
+        slack.scopes = SCOPES | {HOURS}
         calls_of_all_functions(here)
     for function in FUNCTIONS:
         granted = {each for each in statements(f"{function.title()}Role") if each[0] not in BY_LAMBDA}

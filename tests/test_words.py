@@ -55,6 +55,11 @@ OK, NO, DONE, AWAY, BACK = CallEvent.OK, CallEvent.NO, CallEvent.DONE, CallEvent
         ("5分钟后到", "5分钟后到"),
         ("5분 뒤에 갈게요", "5분 뒤에 갈게요"),
         ("5 min, on my way", "5 min, on my way"),
+        ("はい、5分で行きます", "はい、5分で行きます"),
+        ("네, 5분 후에 갈게요", "네, 5분 후에 갈게요"),
+        ("是，5分钟后到", "是，5分钟后到"),
+        ("oui, dans 5 min j'arrive", "oui, dans 5 min j'arrive"),
+        ("yes, 5 min, on my way", "yes, 5 min, on my way"),
         ("5 Minuten, komme gleich", "5 Minuten, komme gleich"),
     ],
 )
@@ -138,7 +143,7 @@ def test_this_is_doubtful(text: str) -> None:
     [
         *("voyage", "valencia", "komet", "klarinette", "nonstop", "novel", "fertigung", "wegen", "vales"),
         *("行こう", "好きです", "行列です", "이따가 봐요", "행복", "5分休憩", "5 min break", "行不行"),
-        *("yes", "はい", "네", "oui", "ja", "sí", "5分", "in 5 min"),
+        *("yes", "はい", "네", "oui", "ja", "sí", "5分", "in 5 min", "yes, 5 min", "はい、5分で行けません"),
     ],
 )
 def test_this_is_no_answer(text: str) -> None:
@@ -152,6 +157,7 @@ def test_this_is_no_answer(text: str) -> None:
             (text, True)
             for text in ("yes", "はい。", "네!", "oui", "ＯＵＩ", "5分", "あと3分", "in 5 min", "5분")
         ),
+        *((text, True) for text in ("yes, 5 min", "はい、5分", "네, 5분", "はい、5分で行けません")),
         *((text, False) for text in ("yes we can", "はいはい元気", "jan", "5", "5 cars", "", "lunch?")),
     ],
 )
@@ -202,6 +208,7 @@ def test_a_text_starts_like_an_answer_if_its_first_word_is_ours(text: str, start
             for note in ("5-10 min", "5〜10分", "5 bis 10 Minuten", "diez minutos", "entre 5 et 10 mn")
         ),
         ("60 min", 60),
+        ("是，5分钟后到", 5),
         *(
             (note, 0)
             for note in ("", "soon", "5", "in 5", "61 min", "0 min", "300分", "5m", "5 km", "5 mine")

@@ -61,6 +61,7 @@ def settings(account: Account, name: str) -> Settings | None:
         "SLACK_CHANNEL": parameters.get("SlackChannel", ""),
         "SLACK_API_URL": parameters.get("SlackApiUrl", ""),
         "STAFFCALL_LANG": parameters.get("Lang", ""),
+        "STAFFCALL_SLACK_QUIET": parameters.get("SlackQuiet", ""),
         "STAFFCALL_ACTIONS": parameters.get("Actions", ""),
         "STAFFCALL_TARGET": "aws",
     }

@@ -14,6 +14,7 @@ from botocore.config import Config
 import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from infra.actions import Starter
+from infra.aws import quiet
 from infra.aws.alerting import Alerter, Asks, noting
 from infra.aws.outbox import Outbox
 from infra.aws.settling import SWEEPERS, NotedShadows, Queue, Settler
@@ -26,6 +27,8 @@ from shadows.calls import Place
 from shadows.channels import Channels
 from shadows.errors import Rejected
 from shadows.telling import NotTold
+from slack_bridge.check import Asker
+from slack_bridge.tellers import web_client
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -56,9 +59,9 @@ def now_ms() -> int:
 
 
 @cache
-def client(service: Any) -> Any:
+def client(service: Any, config: Config | None = None) -> Any:
     """The boto3 client of a service: one, for as long as the function lives."""
-    return boto3.client(service, config=NOTING if service == "dynamodb" else CONFIG)
+    return boto3.client(service, config=config or (NOTING if service == "dynamodb" else CONFIG))
 
 
 def registry() -> Place:
@@ -85,12 +88,15 @@ class AwsPlace:
         settings = Settings.from_env({**env, **private})
         if not env.get("STACK_ALERTS"):  # there is nobody yet, or no more, who sends them
             settings = replace(settings, alerts=())
+        table = env.get("STACK_QUIET", "")
+        self._heard = quiet.Heard(client("dynamodb", quiet.BRIEF), table) if table else None
         seen = Place(
             shadows=AwsShadows(client("iot-data")),
             things=AwsThings(client("iot")),
             clock=now_ms,
             timing=settings.timing,
             channels=_channels(settings),
+            is_quiet=quiet.Quiet(self._heard).has if self._heard else _nobody,
         )
         shadows = NotedShadows(seen.shadows)
         place = replace(seen, shadows=shadows)
@@ -101,8 +107,8 @@ class AwsPlace:
         say = partial(publish, client("iot-data"))
         starter = Starter(settings.actions, settings.webhook_secret, say, named_only=True)
         asks = Asks(client("sqs"), env.get("STACK_ALERTS", ""))
-        table = env.get("STACK_DELIVERIES")  # of those functions that may write there
-        on_record = Deliveries(client("dynamodb"), table, now_ms, settings.history_days) if table else None
+        tries = env.get("STACK_DELIVERIES")  # of those functions that may write there
+        on_record = Deliveries(client("dynamodb"), tries, now_ms, settings.history_days) if tries else None
         self.settler = Settler(
             place,
             shadows,
@@ -156,6 +162,17 @@ class AwsPlace:
             note=noting(self._on_record, hashlib.sha256(path.encode()).hexdigest()[:16]),
         )
 
+    def ask_quiet(self) -> None:
+        """Ask Slack who wants not to be disturbed, and keep it for whoever calls somebody.
+
+        Raises:
+            NotTold: Slack does not say it now.
+            Rejected: the people cannot be listed now.
+        """
+        if self._heard and self._settings.slack_bot_token:
+            bot = web_client(self._settings.slack_api_url, self._settings.slack_bot_token)
+            quiet.ask(self._seen, Asker(bot, patience_s=0), self._settings.slack_quiet, self._heard)
+
     def announce_duty(self) -> None:
         """Post the hand-overs of the duty that the channel has not heard of; the next sweep tries again what fails."""
         try:
@@ -163,6 +180,10 @@ class AwsPlace:
                 announce_duty(self._seen, self._teller, self._lang)
         except (NotTold, Rejected) as no:
             log.warning("A hand-over of the duty was not announced: %s", no)
+
+
+def _nobody(_thing: str) -> bool:
+    return False
 
 
 def _channels(settings: Settings) -> Channels:

@@ -140,6 +140,7 @@ class Settler:
         self._on_record = on_record
         self._to_alert: dict[str, str] = {}  # what their shadows ask for, by their names
         self._held_until = 0  # Slack asked us to wait
+        self._refused: NotTold | None = None  # of a channel, since the sweep began
         self._announced: set[str] = set()  # whose newest card was posted just now
 
     @contextmanager
@@ -193,8 +194,10 @@ class Settler:
 
         Raises:
             TimeoutError: there were more people than could be swept in time; who was left out is other people each time.
+            NotTold: all this is done, and Slack takes no message until somebody mends something: an alarm rings.
         """
         self._shadows.forget()
+        self._refused = None
         began = self._place.clock()
         listed = {thing.name: thing for thing in self._place.things.list(type="staff")}
         everybody = [*listed]
@@ -212,6 +215,8 @@ class Settler:
             raise TimeoutError(
                 f"{swept} of {len(everybody)} people were swept in {SWEEP_FOR_MS / 1000:.0f} s"
             )
+        if self._refused:
+            raise self._refused
 
     def _sweep(self, things: Mapping[str, Thing], apply: Apply, began: int) -> list[str]:
         """Sweep some people; who of them has to be told something comes back."""
@@ -389,6 +394,7 @@ class Settler:
     def _failed(self, message: list[str], step: int, no: NotTold) -> int:
         if no.fix:
             log.error("%s: Slack did not take the message: %s. %s", message[0], no.reason, no.fix)
+            self._refused = no if no.channel else self._refused
             return self._place.clock() + (SWEEP_EVERY_MS if no.channel else PACE_MS)
         asked_for = no.retry_after_s is not None
         wait_s = no.retry_after_s if no.retry_after_s is not None else min(2.0 ** (step + 1), 60.0)

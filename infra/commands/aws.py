@@ -27,6 +27,7 @@ PARAMETERS: Final[Mapping[str, str]] = {
     "Actions": "STAFFCALL_ACTIONS",
     "SlackChannel": "SLACK_CHANNEL",
     "SlackApiUrl": "SLACK_API_URL",
+    "SlackQuiet": "STAFFCALL_SLACK_QUIET",
     "TwilioApiUrl": "TWILIO_API_URL",
 }
 SECRETS: Final = (

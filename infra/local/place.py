@@ -57,7 +57,7 @@ from shadows.duty import ROSTER
 from shadows.errors import Rejected
 from shadows.finding import Finding
 from shadows.reset import restamp
-from slack_bridge.check import Asker
+from slack_bridge.check import Asker, try_channel
 from slack_bridge.flask_doors import blueprint as slack_blueprint
 from slack_bridge.socket_mode import SocketMode
 from slack_bridge.tellers import Post, web_client
@@ -330,7 +330,9 @@ class LocalPlace:
             folder,
             parts=self.signs,
             kiosks=None if self.attached else self.kiosks,  # a broker does not say who is there
-            ask_slack=partial(asker.ask, "auth.test") if settings.slack_bot_token else None,
+            ask_slack=partial(try_channel, asker, settings.slack_channel)
+            if settings.slack_bot_token
+            else None,
         )
         for what in KINDS:
             self.health.listen_to(what, partial(watch.troubles, what))

@@ -43,7 +43,7 @@ class Watch:
         folder: where that is.
         parts: what our own parts said.
         kiosks: what the gateway said of screens; None if there is nobody to say it.
-        ask_slack: asks Slack whether it knows us, within 3 s; it raises NotTold. None if there is no bot.
+        ask_slack: asks Slack whether it would take a message, within 6 s; it raises NotTold. None if there is no bot.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Watch:
             self._parts.alive("disk")
 
     def _ask_slack(self) -> float:
-        """Ask Slack whether it knows us, if nothing was sent for a while that would show it."""
+        """Ask Slack whether it would take a message, if none was sent for a while that would show it."""
         assert self._ask
         if (left_s := PERIOD_S["slack"] - self._parts.silence_s("slack")) > 0:
             return left_s

@@ -8,12 +8,13 @@ const ENDS = ["", "missed", "refused", "done", "ended", "cancelled", "unavailabl
 export type End = (typeof ENDS)[number];
 
 export interface Call {
+  readonly id: string;
   readonly booth: string;
   /** First press, milliseconds since 1970. */
   readonly at: number;
   /** Presses so far. */
   readonly count: number;
-  /** What the person answered after "ok", or wrote on their way. */
+  /** What the person answered after "ok", or wrote before that or on their way. */
   readonly note: string;
   /** When they said that they would be there, milliseconds since 1970; 0 if they did not. */
   readonly promised: number;
@@ -99,6 +100,7 @@ export function person(thing: string, shadow: Shadow): Person {
 function call(raw: Json | undefined): Call {
   const from = object(raw);
   return {
+    id: text(from["id"], 64),
     booth: text(from["booth"], 24),
     at: whole(from["at"]),
     count: whole(from["count"]),
@@ -125,9 +127,24 @@ export function together(people: ReadonlyMap<string, Person>): ReadonlyMap<strin
     for (const thing of calledAlong(caller)) {
       const other = people.get(thing);
       if (other?.state !== "idle") continue;
-      const { state, since, why, call, told, untoldSince, refused } = caller;
+      const { state, since, why, told, untoldSince, refused } = caller;
+      const call = { ...caller.call, note: "" }; // those are the words of one of them
       found.set(thing, { ...other, state, since, why, call, told, untoldSince, refused });
     }
+  }
+  return found;
+}
+
+/** The same people, each whose call was passed on with who has it at this moment; with nobody, once it is over. */
+export function passedOn(people: ReadonlyMap<string, Person>): ReadonlyMap<string, Person> {
+  const found = new Map(people);
+  for (const giver of people.values()) {
+    const { id, booth, to } = giver.call;
+    const taker = people.get(to);
+    if (!taker || serves(taker, booth) || taker.waiting.includes(booth)) continue; // or it is not known here yet
+    const holder = id && [...people.values()].find((each) => serves(each, booth) && each.call.id === id);
+    const call: Call = holder ? { ...giver.call, to: holder.thing } : { ...giver.call, to: "", end: "" };
+    found.set(giver.thing, { ...giver, call });
   }
   return found;
 }
@@ -170,7 +187,7 @@ export function minutesLeft({ call }: Person, look: Look, now: number): number |
 export const presses = ({ call }: Person, look: Look) => (look === "calling" && call.count > 1 ? call.count : 0);
 
 /** The speech bubble: what the person told the visitor. */
-export const bubble = ({ call }: Person, look: Look) => (look === "running" ? call.note : "");
+export const bubble = ({ call }: Person, look: Look) => (look === "running" || look === "calling" ? call.note : "");
 
 /** What the person does here, where the tile has not more to say than that. */
 export const role = (person: Person, look: Look) => (WORDY.has(look) || bubble(person, look) ? "" : person.role);

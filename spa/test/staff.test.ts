@@ -7,6 +7,7 @@ import {
   countsFrom,
   ending,
   look,
+  passedOn,
   LOOKS,
   minutesLeft,
   person,
@@ -169,8 +170,10 @@ it("counts a promise down by the minute, and only while somebody is on the way",
   expect(minutesLeft(odd, "running", T0)).toBe(null);
 });
 
-it("shows the note only while somebody is on the way", () => {
+it("shows the note only while somebody is called or on the way", () => {
   const four = asked("running", { call: call({ note: "soon" }) });
+  expect(bubble(read(told("Alice", four)), "calling")).toBe("soon");
+  expect(bubble(read(told("Alice", four)), "idle")).toBe("");
   expect(bubble(read(told("Alice", four)), "running")).toBe("soon");
   expect(bubble(read(told("Alice", four)), "elsewhere")).toBe("");
 });
@@ -235,6 +238,51 @@ describe("a booth", () => {
   });
 });
 
+describe("a call that was passed on", () => {
+  const gave = (to: string) => asked("idle", { why: "no", call: call({ end: "refused", to }) });
+  const free = asked("idle", { why: "done", call: call({ end: "done" }) });
+  const lookOf = (known: ReadonlyMap<string, Person>, thing: string) => {
+    const one = passedOn(known).get(`staff-${thing}`) as Person;
+    return [look(one, "main", T0 + 1000), one.call.to];
+  };
+
+  it.each(["calling", "running"])("is with who is %s for it", (state) => {
+    const known = people(["a", told("A", gave("staff-b"))], ["b", told("B", asked(state))]);
+    expect(lookOf(known, "a")).toEqual(["passed", "staff-b"]);
+  });
+
+  it("is with nobody any more once it is over", () => {
+    const known = people(["a", told("A", gave("staff-b"))], ["b", told("B", free)]);
+    expect(lookOf(known, "a")).toEqual(["idle", ""]);
+    expect(ending(passedOn(known).get("staff-a") as Person, "main", T0 + 1000)).toBe("");
+  });
+
+  it("is with the last of those to whom it went", () => {
+    const known = people(
+      ["a", told("A", gave("staff-b"))],
+      ["b", told("B", gave("staff-c"))],
+      ["c", told("C", asked("running"))],
+    );
+    expect([lookOf(known, "a"), lookOf(known, "b")]).toEqual([
+      ["passed", "staff-c"],
+      ["passed", "staff-c"],
+    ]);
+  });
+
+  it("waits with who is busy elsewhere, and went to whom this screen does not know yet", () => {
+    const busy = told("B", asked("running", { call: call({ id: "other", booth: "other" }) }));
+    const waiting = { ...busy, reported: { ...busy.reported, waiting: [call()] } };
+    expect(lookOf(people(["a", told("A", gave("staff-b"))], ["b", waiting]), "a")).toEqual(["passed", "staff-b"]);
+    expect(lookOf(people(["a", told("A", gave("staff-z"))]), "a")).toEqual(["passed", "staff-z"]);
+  });
+
+  it("is said by one of them, if nobody is left", () => {
+    const last = asked("idle", { why: "missed", call: call({ end: "missed" }) });
+    const known = people(["a", told("A", gave("staff-b"))], ["b", told("B", last)]);
+    expect([lookOf(known, "a")[0], lookOf(known, "b")[0]]).toEqual(["idle", "nobody"]);
+  });
+});
+
 describe("several who are called at once", () => {
   const group = (state: string, parts: JsonObject = {}) =>
     people(
@@ -246,10 +294,11 @@ describe("several who are called at once", () => {
   const states = (known: ReadonlyMap<string, Person>) => [...together(known).values()].map(({ state }) => state);
 
   it("are all shown as called, but who has a call of their own", () => {
-    const shown = together(group("calling"));
+    const shown = together(group("calling", { note: "no problem" }));
     expect(states(group("calling"))).toEqual(["calling", "calling", "running", "idle"]);
     const b = shown.get("staff-b") as Person;
     expect([b.name, b.call.count, look(b, "main", T0)]).toEqual(["B", 2, "calling"]);
+    expect([shown.get("staff-a")?.call.note, b.call.note]).toEqual(["no problem", ""]); // A's words, and not B's
     expect(shown.get("staff-c")?.call.booth).toBe("other");
   });
 

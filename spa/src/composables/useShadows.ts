@@ -4,7 +4,7 @@ import { createAsking } from "../asking";
 import { booth, isBoothId, isStaff, wanted } from "../booth";
 import { isMachine } from "../machine";
 import { forgotten, heard, settled, type Heard, type Shadow } from "../shadow";
-import { person, together, type Person } from "../staff";
+import { passedOn, person, together, type Person } from "../staff";
 import type { Link } from "./useLink";
 
 /**
@@ -36,7 +36,7 @@ export function useShadows(
     const staff = [...shadows].filter(([thing]) => isStaff(thing));
     return new Map(staff.map(([thing, shadow]) => [thing, readOnce(thing, shadow)]));
   });
-  const people = computed(() => together(known.value));
+  const people = computed(() => together(passedOn(known.value)));
   const missing = computed(() => new Set([...answered].filter((thing) => !shadows.has(thing))));
 
   function take(news: Heard) {
