@@ -155,6 +155,10 @@ class Scene:
         self.slack.always(status=500)
         self.press()
         until(lambda: self.slack.refused > before, "a refusal")
+        until(
+            lambda: not self.here.deliverer.sending,
+            "that the deliverer has heard it, and given its claim back",
+        )
 
     def troubles(self) -> set[str]:
         wrong = get(self.shop.url("/healthz"))[1].get("troubles", [])
@@ -458,9 +462,13 @@ def a_claim_is_left_and_nothing_to_be_told(scene: Scene) -> None:
 
 @fault
 def a_claim_keeps_a_message_back(scene: Scene) -> None:
-    claim = {"since": 1, "count": 1, "at": int(time.time() * 1000) + 20_000}
     scene.untold()
-    scene.update("staff-hana", reported={"telling": {**claim, "at": int(time.time() * 1000)}})
+    claim = {
+        "since": 1,
+        "count": 1,
+        "at": int(time.time() * 1000) + 1,
+    }  # one of before the refusal is known to be dead
+    scene.update("staff-hana", reported={"telling": claim})
     scene.slack.always()
     scene.finds(Rule.CLAIM)
     until(lambda: scene.shop.is_told("hana"), "the report", 20)
