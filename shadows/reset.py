@@ -31,6 +31,7 @@ NOTE_KEPT_MS: Final = 600_000  # after the end of its call
 A_YEAR_S: Final = 31_536_000  # longer is a slip, and more than an alarm can hold
 _FIELD: Final = {StaffState.CALLING: "callingSeconds", StaffState.RUNNING: "runningSeconds"}
 _ALERT_FIELD: Final = "alertSeconds"
+TIMES: Final = (*_FIELD.values(), _ALERT_FIELD)  # of a booth's shadow: by these the alarms of its calls ring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
