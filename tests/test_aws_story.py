@@ -33,6 +33,7 @@ from tests.fake_slack import FakeSlack
 from tests.fake_twilio import TOKEN
 from tests.ministack import REGION, ROOT_KEY
 from tests.receiver import Got, answers
+from tests.served import Served
 from tests.shop import BUTTON_TOKEN, until
 from tests.stack import NAME, Stack, deployed
 from tests.story import Booth, staffcall
@@ -351,7 +352,7 @@ HEADERS = {
 }  # the client crashes without any of them
 
 
-class RuntimeApi:
+class RuntimeApi(Served):
     """Hands one invocation to a runtime, and takes its answer."""
 
     def __init__(self, event: Any, client_context: dict[str, Any]) -> None:
@@ -389,8 +390,12 @@ class RuntimeApi:
             def log_message(self, format: str, *args: Any) -> None:
                 """Nothing."""
 
-        self.ended = ended
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._ended = ended
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        super().__exit__()
 
 
 @contextmanager
@@ -398,28 +403,22 @@ def runtime(stack: Stack, event: Any, client_context: dict[str, Any], folder: Pa
     """The button function's own package and environment, under awslambdaric."""
     with zipfile.ZipFile(io.BytesIO(package.build().content)) as zipped:
         zipped.extractall(folder)
-    api = RuntimeApi(event, client_context)
-    serving = threading.Thread(target=api.server.serve_forever, kwargs={"poll_interval": 0.02})
-    serving.start()
     described = stack.aws("lambda").get_function_configuration(FunctionName=stack.outputs["ButtonFunction"])
-    environment = {
-        **stack.ministack.environment,
-        **described["Environment"]["Variables"],
-        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server.server_port}",
-    }
     command = [sys.executable, "-m", "awslambdaric", described["Handler"]]
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield api
-    finally:
-        process.kill()
-        process.wait()
-        api.ended.set()
-        api.server.shutdown()
-        api.server.server_close()
-        serving.join()
+    with RuntimeApi(event, client_context) as api:
+        environment = {
+            **stack.ministack.environment,
+            **described["Environment"]["Variables"],
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.port}",
+        }
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            yield api
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_funk_presses_for_its_sim_under_lambdas_own_runtime_client(

@@ -107,6 +107,14 @@ def test_staff_are_added_listed_shown_and_removed(cli: Cli) -> None:
     assert cells(cli("booth", "list"), "east") == ["east", "東口 East"]
 
 
+def test_what_is_there_and_gets_what_it_lacks_is_changed_and_not_added(cli: Cli) -> None:
+    cli("staff", "add", "yuki", "--name", "Yuki", "--booth", "west")
+    assert cli("booth", "add", "west", "--title", "西口").out == "booth west: changed\n"
+    again = cli("staff", "add", "yuki", "--name", "Yuki", "--booth", "east")
+    assert again.out == "staff yuki: changed\n"
+    assert cells(cli("booth", "list"), "west") == ["west", "西口", "yuki"]
+
+
 def test_what_alerts_need_is_kept_and_shown(cli: Cli) -> None:
     line = "U" + "0" * 32
     cli(

@@ -8,17 +8,20 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.local.service import LocalShadows, Message, Operation, ShadowName, ShadowService, request_of
 from infra.local.store import Store
 from shadows.document import update_payload
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
+from tests.test_store import held
 
 T = "$aws/things/staff-hana/shadow"
 HOUR = 3_600_000
@@ -425,6 +428,49 @@ def test_what_comes_together_is_counted_one_by_one(place: Place) -> None:
     assert said[-1]["state"]["desired"] == {"m": 1}
     assert json.loads(other.result(10)[0][1])["version"] == 1
     assert place.shadows.get("staff-hana").version == 5
+
+
+VALUES: list[Any] = [0, 1, True, None, "x" * 8170, [], [{"b": None}], {}, {"b": 1}, {"b": None}]
+STATES: list[Any] = [None, {}, {"desired": None}, {"desired": 5}, {"reported": {"a": 1}}]
+STATES += [{"desired": {"a": value, "c": 1}} for value in VALUES]
+BODIES = [b"", b"{", b'{"clientToken": "t"}', b'{"clientToken": 7}']
+BODIES += [json.dumps({"state": state}).encode() for state in STATES]
+BODIES += [json.dumps({"state": {"desired": {"v": n}}, "version": n}).encode() for n in range(1, 5)]
+REQUESTS = st.tuples(
+    st.sampled_from(["1/shadow", "2/shadow", "2/shadow/name/n"]),
+    st.sampled_from(Operation),
+    st.sampled_from(BODIES),
+)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Place]]:
+    folder = tmp_path_factory.mktemp("pair")
+    pair = Place(folder / "together.sqlite", throttle=False), Place(folder / "alone.sqlite", throttle=False)
+    yield pair
+    for place in pair:
+        place.store.close()
+
+
+NAMES = count()
+
+
+@given(groups=st.lists(st.lists(REQUESTS, min_size=1, max_size=15), min_size=1, max_size=3))
+def test_what_comes_together_is_answered_as_what_comes_one_after_the_other(
+    pair: tuple[Place, Place], groups: list[list[tuple[str, Operation, bytes]]]
+) -> None:
+    together, alone = pair
+    new = next(NAMES)  # things that nobody has asked for before
+    for group in groups:
+        asked = [(f"$aws/things/{new}-{at}/{what}", body) for at, what, body in group]
+        go = held(together.store)
+        answers = [together.service.handle(*each) for each in asked]
+        go.set()
+        expected = [alone.service.handle(*each).result(10) for each in asked]
+        assert [each.result(10) for each in answers] == expected
+    assert together.said == alone.said
+    together.said.clear()
+    alone.said.clear()
 
 
 def test_a_damaged_document_is_refused_alone(place: Place) -> None:

@@ -319,17 +319,11 @@ class ShadowService:
             raise Rejected(429, f"Too many requests: {thing} takes {REQUESTS_A_SECOND} a second")
 
     def _get(self, rows: Rows, shadow: ShadowName, payload: bytes, now: int) -> Answers:
-        if payload:
-            shadow_document.parse_json(payload)
+        token = shadow_document.parse_get(payload, self.bounds)
         current, _ = self._load(rows, shadow, now)
         if current is None:
             raise shadow.missing
-        return [
-            (
-                "accepted",
-                shadow_document.get_accepted(current, now // 1000, self._token(payload)),
-            )
-        ]
+        return [("accepted", shadow_document.get_accepted(current, now // 1000, token))]
 
     def _update(
         self, db: sqlite3.Connection, rows: Rows, shadow: ShadowName, payload: bytes, now: int
