@@ -365,6 +365,7 @@ def test_a_table_goes_out_and_comes_in_with_what_became_of_each_line(shop: Shop)
 
 def test_how_everybody_is_and_what_has_happened_since(shop: Shop) -> None:
     shop.press()
+    until(lambda: shop.is_told("hana"), "the mention")  # who answers before it needs none
     shop.says("U0HANA", "ok, 5 minutes")
     shop.press("newcomer")
     now = until(lambda: _told(done(shop, "GET", "now")), "the message")
