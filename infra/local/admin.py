@@ -10,17 +10,18 @@ from flask import Blueprint, Response, request
 
 from infra import figures, rosters
 from infra.local.history import Wanted
-from shadows import duty, orders, registry, screens, sheet
+from shadows import duty, machines, orders, registry, screens, sheet
 from shadows.actions import Action, Allowed, shown
 from shadows.calls import Place
 from shadows.document import parse_json
 from shadows.errors import Rejected
 from shadows.finding import Finding
+from shadows.machines import Machine
 from shadows.registry import Booth, Button, NewBooth, NewButton, NewStaff, Person
 from shadows.shadow import JsonObject
 from shadows.staff import CallEvent, ClickType
 
-T = TypeVar("T", NewStaff, NewButton, NewBooth)
+T = TypeVar("T", NewStaff, NewButton, NewBooth, Machine)
 
 BODY_LIMIT: Final = 1 << 16
 SHEET_LIMIT: Final = 1 << 20
@@ -68,6 +69,7 @@ def blueprint(here: Services) -> Blueprint:
     _staff(admin, here)
     _buttons_and_booths(admin, here)
     _screens(admin, here)
+    _machines(admin, here.place)
     _roster(admin, here.place)
     return admin
 
@@ -264,6 +266,26 @@ def _said(body: JsonObject) -> tuple[str, int]:
     return _text(body, "text"), seconds
 
 
+def _machines(admin: Blueprint, place: Place) -> None:
+    @admin.get("/admin/api/machines")
+    def machines_() -> JsonObject:
+        return {"machines": [asdict(each) for each in machines.machines(place)]}
+
+    @admin.post("/admin/api/machines")
+    def add_machine() -> JsonObject:
+        body = _body()
+        units = body.pop("units", {})
+        if not isinstance(units, dict) or not all(isinstance(unit, str) for unit in units.values()):
+            raise Rejected(400, f"value: expected the unit of each, as text, got {str(units)[:80]!r}")
+        machines.add_machine(place, replace(_read(Machine, body), units=units))
+        return {}
+
+    @admin.delete("/admin/api/machines/<id>")
+    def remove_machine(id: str) -> JsonObject:
+        machines.remove_machine(place, id)
+        return {}
+
+
 def _roster(admin: Blueprint, place: Place) -> None:
     @admin.get("/admin/api/roster")
     def show_roster() -> JsonObject:
@@ -375,6 +397,6 @@ def _read(kind: type[T], body: JsonObject) -> T:
         if type(value) is not known[name].type:
             raise Rejected(400, f"{name}: expected {KINDS[known[name].type]}, got {str(value)[:80]!r}")
     for name, each in known.items():
-        if each.default is MISSING and name not in body:
+        if each.default is each.default_factory is MISSING and name not in body:
             raise Rejected(400, f"{name}: expected {KINDS[each.type]}, got none")
     return kind(**body)
