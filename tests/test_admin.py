@@ -735,7 +735,7 @@ def test_health_shows_the_fix_beside_each_red_mark(shop: Shop, page: Page) -> No
     turn_to(page, "health")
     flaw = page.locator(".finding", has_text="riku has no Slack id")
     expect(flaw.get_by_role("img", name="Wrong")).to_be_visible()
-    expect(flaw.locator(".fix")).to_contain_text("staffcall staff remove riku")
+    expect(flaw.locator(".fix")).to_contain_text("staffcall staff edit riku --slack U…")
     expect(page.get_by_text(re.compile("^[0-9]+ things are right$"))).to_be_visible()
 
 
