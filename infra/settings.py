@@ -28,6 +28,7 @@ LIMITS: Final = (
     "client-token",
     "requests",
     "in-flight",
+    "unacknowledged",
     "payload",
     "topics",
     "filters",

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from shutil import copytree, which
@@ -26,11 +27,11 @@ from tests.shop import ROOT, client, get, until
 from tests.stack import presigned
 
 STAFFCALL: Final = (sys.executable, "-c", "import sys; from infra.cli import main; sys.exit(main())")
-OURS, FULL, BOOTH = "ours", "ours, full", "ours, run"
+OURS, TEN, FULL, BOOTH = "ours", "ours, ten", "ours, full", "ours, run"
 MINISTACK, MOTO, MOSQUITTO, NULL = "MiniStack", "moto", "Mosquitto", "null"
 TOKEN: Final = "button-token-of-the-benchmark"
 SNAPSHOT: Final = "as-filled"  # a folder that nobody runs on
-FEW, PEOPLE = 10, 10_000  # of a house, and of a full one
+FEW, PEOPLE = 10, 10_000  # of a small house, and of a full one
 BUTTONS: Final = 10
 
 
@@ -61,9 +62,16 @@ class Server:
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:
-    """Of a process of ours: any free ports, no rates, its data in a folder, and the code beside these tests."""
+    """Of a process of ours: any free ports, no rates, nobody waits for acknowledgements, its data in a folder, and the code
+    beside these tests.
+    """
     ports = {f"STAFFCALL_{port}_PORT": "0" for port in ("HTTP", "MQTT", "WS", "AWS")}
-    ours = {"STAFFCALL_DATA": str(folder), "STAFFCALL_THROTTLE": "off", "PYTHONPATH": str(ROOT)}
+    ours = {
+        "STAFFCALL_DATA": str(folder),
+        "STAFFCALL_THROTTLE": "off",
+        "STAFFCALL_LIMITS_OFF": "unacknowledged",
+        "PYTHONPATH": str(ROOT),
+    }
     return {"PATH": os.environ["PATH"], "HOME": str(folder), **ports, **ours, **more}
 
 
@@ -102,8 +110,8 @@ def ours(folder: Path, people: int = FEW) -> Iterator[Server]:
 
 
 @contextmanager
-def ours_full(folder: Path, people: int = PEOPLE) -> Iterator[Server]:
-    """The same with many things in it."""
+def filled(folder: Path, people: int) -> Iterator[Server]:
+    """The same with people in it, each with a shadow as long as a call makes it."""
     with ours(folder / SNAPSHOT) as server:
         server.load("fill", "all", people=people)
     copytree(folder / SNAPSHOT, folder, dirs_exist_ok=True)
@@ -204,7 +212,8 @@ def missing() -> dict[str, str]:
 
 STARTS: Final = {
     OURS: ours,
-    FULL: ours_full,
+    TEN: partial(filled, people=FEW),
+    FULL: partial(filled, people=PEOPLE),
     BOOTH: booth,
     MINISTACK: ministack,
     MOTO: moto,

@@ -23,7 +23,7 @@ from shadows.registry import NewStaff
 from shadows.shadow import Thing
 from shadows.staff import CallEvent
 from tests.fake_slack import BOT_TOKEN, FakeSlack
-from tests.screen import IS_SKIPPED, chromium, watched
+from tests.screen import IS_SKIPPED, PATIENCE_MS, chromium, watched
 from tests.shop import ADMIN_TOKEN, BUTTON_TOKEN, Shop, until, with_settings
 from tests.test_login import Answer, ask, login
 
@@ -556,9 +556,9 @@ def test_somebody_is_added_adopts_a_button_is_called_and_shown_live(browser: Bro
         expect(screens).to_have_text("No screen shows it")
         kiosk = browser.new_page()
         kiosk.goto(shop.url("/?booth=main"))
-        expect(screens).to_have_text("1 screen shows it")
+        expect(screens).to_have_text("1 screen shows it", timeout=PATIENCE_MS)
         kiosk.close()
-        expect(screens).to_have_text("No screen shows it")
+        expect(screens).to_have_text("No screen shows it", timeout=PATIENCE_MS)
         hana = page.locator("[data-staff=hana]")
         expect(hana).to_have_attribute("data-state", "idle")
         assert shop.press("440101234567890")[0] == 200

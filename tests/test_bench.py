@@ -11,7 +11,7 @@ import pytest
 from tests import bench_servers, bench_shadows
 from tests.bench_goals import CASES, GOALS, Case, Goal, Results
 from tests.bench_paper import PAPER, PICTURE, Spread, blocks, svg, verdicts
-from tests.bench_servers import BOOTH, FULL, MINISTACK, MOSQUITTO, OURS, Servers, ours_full
+from tests.bench_servers import BOOTH, FULL, MINISTACK, MOSQUITTO, OURS, Servers, filled
 from tests.bench_shadows import Size, measured, told
 from tests.load_link import percentiles
 from tests.shop import client
@@ -42,7 +42,7 @@ def of_ours(case: Case) -> Case:
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        patch.setitem(bench_servers.STARTS, FULL, partial(ours_full, people=20))
+        patch.setitem(bench_servers.STARTS, FULL, partial(filled, people=20))
         yield Servers(tmp_path_factory.mktemp("bench"), stack)
 
 

@@ -5,8 +5,10 @@ import os
 import random
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 
 import mqtt_wire as wire
 import pytest
@@ -171,6 +173,38 @@ def test_those_who_hold_connections_keep_nobody_from_http() -> None:
         with socket.create_connection((HOST, server.port), timeout=20) as asks:
             asks.sendall(b"GET / HTTP/1.0\r\n\r\n")
             assert asks.recv(100).startswith(b"HTTP/1.0 200")
+
+
+def test_who_is_answered_in_turn_is_answered(caplog: pytest.LogCaptureFixture) -> None:
+    """By the thread that reads: also a long answer, one to who has gone, and one that fails."""
+    threads: set[int] = set()
+
+    def app(environ: dict[str, str], start: Callable[[str, list[tuple[str, str]]], object]) -> list[bytes]:
+        threads.add(threading.get_ident())
+        if environ["PATH_INFO"] == "/fail":
+            raise RuntimeError("here")
+        pieces = [b"x" * 9_000_000] * 4 if environ["PATH_INFO"] == "/long" else [b"ok"]
+        start("200 OK", [("Content-Length", str(sum(map(len, pieces))))])
+        return pieces
+
+    server = HttpServer(app, bind(HOST, 0), name="test", in_turn=True)
+    server.start()
+    with ExitStack() as stack:
+        stack.callback(server.stop)
+        gone = socket.create_connection((HOST, server.port), timeout=20)
+        gone.sendall(b"GET /long HTTP/1.0\r\n\r\n")
+        gone.close()
+        clients = [
+            stack.enter_context(socket.create_connection((HOST, server.port), timeout=20)) for _ in range(9)
+        ]
+        for n, client in enumerate(clients):
+            path = b"/fail" if n == 3 else b"/long" if n == 5 else b"/"
+            client.sendall(b"GET " + path + b" HTTP/1.1\r\n\r\n" + b"GET / HTTP/1.0\r\n\r\n")
+        heard = [b"".join(iter(partial(client.recv, 1 << 20), b"")) for client in clients]
+    assert [each.count(b"200 OK") for each in heard] == [2, 2, 2, 0, 2, 2, 2, 2, 2]
+    assert heard[3].startswith(b"HTTP/1.1 500")
+    assert len(heard[5]) > 36_000_000
+    assert len(threads) == 1
 
 
 @pytest.mark.parametrize("place", ["shadows"])  # the other one takes longer: in the soak

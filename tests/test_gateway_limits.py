@@ -95,6 +95,17 @@ def in_flight(place: Twin) -> bool:
     return {json.loads(wire.got(each).payload)["code"] for each in heard} == {404, 429}
 
 
+def unacknowledged(place: Twin) -> bool:
+    with place.device("reader", "t") as reader, place.device("writer") as writer:
+        writer.send(*[wire.publish("t", packet_id=n) for n in range(1, 102)], wire.PINGREQ)
+        while writer.read().first != 0xD0:
+            pass
+        first = [reader.read() for _ in range(100)]
+        reader.send(wire.PINGREQ)
+        assert {each.first for each in first} == {0x32}
+        return reader.read().first == 0xD0
+
+
 def payload(place: Twin) -> bool:
     large = b" " * (129 * 1024)
     refused = puback(place, "t", large).body[2:] == b"\x95"
@@ -150,6 +161,7 @@ PROBES: dict[str, Callable[[Twin], bool]] = {
     "client-token": client_token,
     "requests": requests,
     "in-flight": in_flight,
+    "unacknowledged": unacknowledged,
     "payload": payload,
     "topics": topics,
     "filters": filters,
@@ -198,6 +210,19 @@ def test_a_document_whose_limits_are_off_is_bounded(tmp_path: Path) -> None:
 def test_a_name_is_a_level_of_a_topic_whatever_is_off(tmp_path: Path, name: str) -> None:
     with twin(tmp_path, limits_off=frozenset({"names"})) as place:
         assert place.http("GET", f"/things/{name.replace('/', '%2F').replace('#', '%23')}/shadow")[0] == 400
+
+
+def test_pages_and_response_topics_take_what_is_off(tmp_path: Path) -> None:
+    with twin(tmp_path, limits_off=frozenset({"names", "topics"})) as place:
+        data, names = place.boto("iot-data"), ["a b", "é"]
+        for name in names:
+            data.update_thing_shadow(thingName="x", shadowName=name, payload=b'{"state":{}}')
+        first = data.list_named_shadows_for_thing(thingName="x", pageSize=1)
+        last = data.list_named_shadows_for_thing(thingName="x", nextToken=first["nextToken"])
+        assert [first["results"], last["results"]] == [["a b"], ["é"]]
+        data.publish(topic="t", payload=b"", responseTopic="/" * 127)
+        with pytest.raises(data.exceptions.InvalidRequestException, match="responseTopic"):
+            data.publish(topic="t", payload=b"", responseTopic="/" * 128)
 
 
 def test_messages_and_topics_whose_limits_are_off_are_bounded(tmp_path: Path) -> None:

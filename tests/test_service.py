@@ -8,18 +8,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from queue import Queue
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.local.service import LocalShadows, Message, Operation, ShadowName, ShadowService, request_of
 from infra.local.store import Store
 from shadows.document import update_payload
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
+from tests.test_store import held
 
 T = "$aws/things/staff-hana/shadow"
 HOUR = 3_600_000
@@ -358,7 +361,38 @@ def test_a_listener_that_asks_in_its_turn_is_told_instead_of_hanging(place: Plac
     began = time.monotonic()
     place.shadows.update("staff-hana", desired={"a": 1})
     assert time.monotonic() - began < 5
-    assert refused == ["the store's own thread cannot wait for the store; use submit"]
+    assert refused == ["the thread that writes the store cannot wait for the store; use submit"]
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_a_disk_that_is_full_for_the_history_is_full_for_the_update(tmp_path: Path, together: int) -> None:
+    """SQLite undoes the whole transaction then: an update without its history must not stand, nor be written twice."""
+
+    def note(db: sqlite3.Connection, _thing: str, _before: object, after: JsonObject) -> None:
+        db.execute("INSERT INTO past VALUES (?, zeroblob(?))", (json.dumps(after), after["reported"]["size"]))
+
+    place = Place(tmp_path / "store.sqlite", on_change=note, throttle=False)
+    place.store.run(lambda db: db.execute("CREATE TABLE past (after TEXT, body BLOB)"))
+    place.shadows.update("staff-0", reported={"size": 0})
+    place.store.run(lambda db: db.execute("PRAGMA max_page_count=30").fetchall())
+    go, busy = threading.Event(), threading.Event()
+    place.store.submit(lambda _: busy.set() or go.wait(10))
+    assert busy.wait(10)
+    sizes = [1_000_000, 0, 0][:together]
+    asked = [
+        place.service.handle(f"$aws/things/staff-{n}/shadow/update", update_payload(reported={"size": size}))
+        for n, size in enumerate(sizes)
+    ]
+    go.set()
+    heard = [json.loads(each.result(10)[0][1]) for each in asked]
+    assert [each.get("code", each.get("version")) for each in heard] == [500, 1, 1][:together]
+    rows = place.store.run(
+        lambda db: db.execute("SELECT thing, version FROM shadows ORDER BY thing").fetchall()
+    )
+    assert rows == [(f"staff-{n}", 1) for n in range(together)]
+    [(noted,)] = place.store.run(lambda db: db.execute("SELECT count(*) FROM past").fetchall())
+    assert noted == together
+    place.store.close()
 
 
 # --- What is kept parsed
@@ -376,6 +410,88 @@ def test_an_update_that_is_rolled_back_and_done_again_counts_once(place: Place) 
     assert json.loads(update.result(10)[0][1])["version"] == 2
     assert [said["version"] for _, said in place.update(desired={"b": None}) if "version" in said] == [3, 3]
     assert place.shadows.get("staff-hana").desired == {"a": 1}
+
+
+def test_what_comes_together_is_counted_one_by_one(place: Place) -> None:
+    go, busy = threading.Event(), threading.Event()
+    place.store.submit(lambda _: busy.set() or go.wait(10))
+    assert busy.wait(10)
+    asked = [("update", {"state": {"desired": {"n": n}}}) for n in range(3)]
+    asked += [("delete", {}), ("get", {}), ("update", {"state": {"desired": {"m": 1}}}), ("get", {})]
+    answers = [
+        place.service.handle(f"{T}/{what}", json.dumps(body).encode() if body else b"")
+        for what, body in asked
+    ]
+    other = place.service.handle("$aws/things/staff-ken/shadow/update", b'{"state": {"reported": {"k": 1}}}')
+    go.set()
+    said = [json.loads(answer.result(10)[0][1]) for answer in answers]
+    assert [each.get("version", each.get("code")) for each in said] == [1, 2, 3, 3, 404, 5, 5]
+    assert said[-1]["state"]["desired"] == {"m": 1}
+    assert json.loads(other.result(10)[0][1])["version"] == 1
+    assert place.shadows.get("staff-hana").version == 5
+
+
+VALUES: list[Any] = [0, 1, True, None, "x" * 8170, [], [{"b": None}], {}, {"b": 1}, {"b": None}]
+STATES: list[Any] = [None, {}, {"desired": None}, {"desired": 5}, {"reported": {"a": 1}}]
+STATES += [{"desired": {"a": value, "c": 1}} for value in VALUES]
+BODIES = [b"", b"{", b'{"clientToken": "t"}', b'{"clientToken": 7}']
+BODIES += [json.dumps({"state": state}).encode() for state in STATES]
+BODIES += [json.dumps({"state": {"desired": {"v": n}}, "version": n}).encode() for n in range(1, 5)]
+REQUESTS = st.tuples(
+    st.sampled_from(["1/shadow", "2/shadow", "2/shadow/name/n"]),
+    st.sampled_from(Operation),
+    st.sampled_from(BODIES),
+)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Place]]:
+    folder = tmp_path_factory.mktemp("pair")
+    pair = Place(folder / "together.sqlite", throttle=False), Place(folder / "alone.sqlite", throttle=False)
+    yield pair
+    for place in pair:
+        place.store.close()
+
+
+NAMES = count()
+
+
+@given(groups=st.lists(st.lists(REQUESTS, min_size=1, max_size=15), min_size=1, max_size=3))
+def test_what_comes_together_is_answered_as_what_comes_one_after_the_other(
+    pair: tuple[Place, Place], groups: list[list[tuple[str, Operation, bytes]]]
+) -> None:
+    together, alone = pair
+    new = next(NAMES)  # things that nobody has asked for before
+    for group in groups:
+        asked = [(f"$aws/things/{new}-{at}/{what}", body) for at, what, body in group]
+        go = held(together.store)
+        answers = [together.service.handle(*each) for each in asked]
+        go.set()
+        expected = [alone.service.handle(*each).result(10) for each in asked]
+        assert [each.result(10) for each in answers] == expected
+    assert together.said == alone.said
+    together.said.clear()
+    alone.said.clear()
+
+
+def test_a_damaged_document_is_refused_alone(place: Place) -> None:
+    for thing in ("staff-1", "staff-2", "staff-3"):
+        place.shadows.update(thing, reported={"n": 1})
+    for damaged in ("'['", "''", "CAST(x'ff' AS TEXT)", "char(10) || document"):
+        place.store.run(
+            lambda db, text=damaged: db.execute(
+                f"UPDATE shadows SET document = {text} WHERE thing = 'staff-2'"
+            )
+        )
+        go, busy = threading.Event(), threading.Event()
+        place.store.submit(lambda _, go=go, busy=busy: busy.set() or go.wait(10))
+        assert busy.wait(10)
+        answers = [place.service.handle(f"$aws/things/staff-{n}/shadow/get", b"") for n in (1, 2, 3)]
+        go.set()
+        said = [answer.result(10)[0] for answer in answers]
+        assert [topic.rpartition("/")[2] for topic, _ in said][::2] == ["accepted", "accepted"], damaged
+        if "document" not in damaged:
+            assert json.loads(said[1][1])["code"] == 500, damaged
 
 
 def test_what_the_database_has_counts_and_not_what_was_written_last(place: Place) -> None:

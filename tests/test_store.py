@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.store import Store, StoreError, savepoint
+from infra.local.store import Store, StoreError, savepoint, singly
 from shadows.errors import Rejected
 
 HOME = Path(__file__).parent.parent  # so that "python -c" finds the packages
@@ -135,6 +135,31 @@ def test_a_full_disk_refuses_with_500_and_is_forgotten_when_there_is_room(store:
     assert seen(store) == [1, 2, 3, 4]
 
 
+def test_what_comes_after_a_full_disk_is_no_transaction_of_its_own(store: Store) -> None:
+    """SQLite undoes all of it then, also for who thinks nothing of it; what is written next would stand at once, and twice."""
+    store.run(lambda db: db.execute("PRAGMA max_page_count=20").fetchall())
+
+    def careless(db: sqlite3.Connection) -> None:
+        with suppress(sqlite3.Error):
+            put(2, 1_000_000)(db)
+
+    for first, second in ((put(1), careless), (careless, put(3))):
+        go = held(store)
+        futures = [store.submit(first), store.submit(second), store.submit(_added)]
+        go.set()
+        failed = [each for each in futures if each.exception(10)]
+        assert len(failed) == 1
+        assert isinstance(failed[0].exception(), Rejected)
+        assert futures[2].result() == 1, "once"
+        store.run(lambda db: db.execute("DELETE FROM seen WHERE n >= 100"))
+    assert seen(store) == [1, 3]
+
+
+def _added(db: sqlite3.Connection) -> int:
+    db.execute("INSERT INTO seen (n) SELECT 100 + count(*) FROM seen WHERE n >= 100")
+    return int(db.execute("SELECT count(*) FROM seen WHERE n >= 100").fetchone()[0])
+
+
 def test_a_commit_that_fails_is_no_success(store: Store, tmp_path: Path) -> None:
     store.run(lambda db: db.execute("PRAGMA busy_timeout=10").fetchall())
     other = sqlite3.connect(tmp_path / "some" / "store.sqlite", isolation_level=None)
@@ -207,7 +232,7 @@ def test_who_cannot_bear_to_hear_an_outcome_keeps_nobody_from_theirs(
         heard.append(outcome())
         raise RuntimeError
 
-    store.tell(put(1), fail)
+    store.tell(singly, put(1), fail)
     other = store.submit(put(2))
     go.set()
     other.result(10)
@@ -218,6 +243,36 @@ def test_who_cannot_bear_to_hear_an_outcome_keeps_nobody_from_theirs(
 def test_the_writer_does_not_wait_for_itself(store: Store) -> None:
     with pytest.raises(RuntimeError, match="cannot wait for the store"):
         store.run(lambda _: store.run(put(1)))
+
+
+def test_who_waits_writes_unless_another_does(store: Store) -> None:
+    assert store.run(lambda _: threading.get_ident()) == threading.get_ident()
+    assert store.submit(lambda _: threading.get_ident()).result(10) != threading.get_ident()
+    go = held(store)
+    waiting = threading.Thread(target=lambda: threads.append(store.run(lambda _: threading.get_ident())))
+    threads: list[int] = []
+    waiting.start()
+    go.set()
+    waiting.join(10)
+    assert len(threads) == 1
+
+
+def test_who_is_interrupted_while_it_writes_leaves_nobody_waiting(store: Store) -> None:
+    """Ctrl-C comes to the main thread, which may be the one that writes, also for others."""
+    store._writer = threading.get_ident()  # its turn has begun, and others come
+    others = [store.submit(put(1)), store.submit(_interrupt), store.submit(put(2))]
+    with pytest.raises(KeyboardInterrupt):
+        store._turn()
+    refused = [each.exception(10) for each in others]
+    assert all(isinstance(each, Rejected) and each.code == 503 for each in refused)
+    with pytest.raises(KeyboardInterrupt):
+        store.run(_interrupt)
+    assert store.submit(put(3)).result(10) == 1
+    assert seen(store) == [3]
+
+
+def _interrupt(_: sqlite3.Connection) -> int:
+    raise KeyboardInterrupt
 
 
 def test_a_second_process_on_the_same_folder_is_told_so(store: Store, tmp_path: Path) -> None:

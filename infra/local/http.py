@@ -3,8 +3,10 @@
 import errno
 import logging
 import socket
+import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final
@@ -36,15 +38,44 @@ class _Channel(HTTPChannel):  # type: ignore[misc] # waitress has no types
             self.last_activity = before
 
 
-class HttpServer:
-    """Serves a WSGI app on a socket that is bound already, so that a port in use is known before anything starts."""
+class _InTurn:
+    """In the place of waitress's threads: who has asked is answered by the thread that reads, once it has read."""
 
-    def __init__(self, app: Callable[..., Any], bound: socket.socket, *, name: str) -> None:
+    def __init__(self) -> None:
+        self._asked: deque[HTTPChannel] = deque()
+
+    def add_task(self, channel: HTTPChannel) -> None:
+        self._asked.append(channel)
+
+    def answer(self) -> None:
+        while self._asked:
+            try:
+                self._asked.popleft().service()
+            except Exception:
+                log.exception("a bug where a request is answered")
+
+    def shutdown(self, **_: object) -> None:
+        """No thread is to be ended."""
+
+
+class HttpServer:
+    """Serves a WSGI app on a socket that is bound already, so that a port in use is known before anything starts.
+
+    Args:
+        in_turn: requests are answered one after the other, and not several at a time: for an app whose answers take less
+            than to wake a thread for each.
+    """
+
+    def __init__(
+        self, app: Callable[..., Any], bound: socket.socket, *, name: str, in_turn: bool = False
+    ) -> None:
         # What a proxy says of itself is handed on as it came, and nothing here goes by it: an address is the socket's.
         self._map: dict[int, Any] = {}
+        self._in_turn = _InTurn() if in_turn else None
         self._server = create_server(
             app,
             map=self._map,
+            _dispatcher=self._in_turn,
             sockets=[bound],
             threads=THREADS,
             ident=None,
@@ -53,6 +84,9 @@ class HttpServer:
             channel_timeout=30,
             connection_limit=CONNECTIONS,
             asyncore_use_poll=True,
+            outbuf_high_watermark=sys.maxsize
+            if in_turn
+            else 1 << 24,  # above it an answer waits for who reads
             clear_untrusted_proxy_headers=False,
         )
         self._server.channel_class = _Channel
@@ -74,13 +108,18 @@ class HttpServer:
 
     def _run(self) -> None:
         while not self._stopping:
-            wasyncore.loop(timeout=1, map=self._map, use_poll=True, count=1)
+            self._loop(1)
             self._make_room()
         until = time.monotonic() + DRAIN_S
         while self._busy() and time.monotonic() < until:
-            wasyncore.loop(timeout=0.02, map=self._map, use_poll=True, count=1)
+            self._loop(0.02)
         self._server.task_dispatcher.shutdown(timeout=DRAIN_S)
         wasyncore.close_all(self._map)
+
+    def _loop(self, timeout_s: float) -> None:
+        wasyncore.loop(timeout=timeout_s, map=self._map, use_poll=True, count=1)
+        if self._in_turn:
+            self._in_turn.answer()
 
     def _make_room(self) -> None:
         """Hang up on who has been idle longest, lest those who hold connections keep everybody else out."""

@@ -394,7 +394,7 @@ class LocalPlace:
             ),
         )
         rest = self.twin.rest(self.published)
-        self._start(HttpServer(rest, self.sockets["STAFFCALL_AWS_PORT"], name="aws"))
+        self._start(HttpServer(rest, self.sockets["STAFFCALL_AWS_PORT"], name="aws", in_turn=True))
         self._start(HttpServer(web_app(web), self.sockets["STAFFCALL_HTTP_PORT"], name="public"))
 
     def _simulator(self, secret: str) -> tuple[Blueprint]:

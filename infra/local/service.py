@@ -11,10 +11,11 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
-from infra.local.store import Store, savepoint
+from infra.local.rows import SCHEMA, Key, Row, Rows
+from infra.local.store import Store, savepoint, settle, singly
 from shadows import document as shadow_document
 from shadows.document import Document
 from shadows.errors import Rejected
@@ -40,15 +41,6 @@ _OFF: Final[Mapping[str, Mapping[str, int]]] = {
     "client-token": {"token_bytes": 512 * 1024},
     "payload": {"request_bytes": 512 * 1024},
 }
-
-SCHEMA: Final = (
-    # A deleted shadow keeps its row, without the document: a tombstone, which holds the version. The classic one's name is ''.
-    """CREATE TABLE IF NOT EXISTS shadows (
-        thing TEXT NOT NULL, name TEXT NOT NULL, version INTEGER NOT NULL,
-        document TEXT, deleted_at INTEGER, PRIMARY KEY (thing, name)
-    ) STRICT""",
-    "CREATE INDEX IF NOT EXISTS tombstones ON shadows (deleted_at) WHERE deleted_at IS NOT NULL",
-)
 
 # Of whom a booth lists. SQLite cuts the state out of a document in a fraction of the time that parsing it takes here.
 LISTED: Final = """
@@ -101,6 +93,11 @@ class ShadowName:
         return f"$aws/things/{self.thing}/shadow" + (f"/name/{self.name}" if self.name else "")
 
     @property
+    def key(self) -> Key:
+        """Of its row."""
+        return self.thing, self.name
+
+    @property
     def missing(self) -> Rejected:
         """Real answers name a named shadow as ``thing~shadow``, whatever the guide says."""
         return Rejected(404, f"No shadow exists with name: '{self.thing}{self.name and '~' + self.name}'")
@@ -109,6 +106,16 @@ class ShadowName:
 # What one request led to: the last parts of the topics, after the operation, and the payloads; "accepted" first.
 Answers = list[tuple[str, bytes]]
 Outcome = Callable[[], Answers]  # gives them, or raises why there are none
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request."""
+
+    shadow: ShadowName
+    operation: Operation
+    payload: bytes
+    throttle: bool
 
 
 class ShadowService:
@@ -181,15 +188,12 @@ class ShadowService:
             then(self._reply(shadow, operation, payload, _too_many_in_flight))
             return
 
-        def work(db: sqlite3.Connection) -> Answers:
-            return self._answer(db, shadow, operation, payload, throttle=self._throttle)
-
         def tell(answers: Outcome) -> None:
             if flight:
                 self._landed(flight)  # before anybody hears: who is answered may ask again
             then(self._reply(shadow, operation, payload, answers))
 
-        self._store.tell(work, tell)
+        self._store.tell(self._answers, _Asked(shadow, operation, payload, self._throttle), tell)
 
     def _reply(
         self, shadow: ShadowName, operation: Operation, payload: bytes, answers: Outcome
@@ -216,6 +220,7 @@ class ShadowService:
         Raises:
             Rejected: what the service refuses; 500, if the disk does.
         """
+        done: Future[bytes] = Future()
 
         def say(answers: Outcome) -> bytes:
             accepted = answers()
@@ -223,13 +228,14 @@ class ShadowService:
                 self._say(shadow, operation, accepted)
             return accepted[0][1]
 
-        throttle = self._throttle and not own
-
-        def work(db: sqlite3.Connection) -> Answers:
-            return self._answer(db, shadow, operation, payload, throttle=throttle)
-
         self._store.refuse_to_wait_here()
-        return self._store.submit_and_tell(work, say).result()
+        self._store.tell(
+            self._answers,
+            _Asked(shadow, operation, payload, self._throttle and not own),
+            lambda answers: settle(done, partial(say, answers)),
+            here=True,
+        )
+        return done.result()
 
     def named(self, thing: str, *, after: str = "", most: int = 25) -> list[str]:
         """The names of a thing's named shadows, in order, from the one behind ``after``."""
@@ -243,7 +249,7 @@ class ShadowService:
 
     def hand_out(self, booth: str, then: Callable[[list[Message]], object]) -> None:
         """Have ``then`` called with what those would be answered who ask for each shadow that a booth lists, all at one
-        moment, on the writer's thread. Metadata is left out: it is more than half, and no screen looks at a person's.
+        moment, on the thread that wrote. Metadata is left out: it is more than half, and no screen looks at a person's.
 
         Who is not there, or cannot be read, is left out, too: whoever asks for them alone hears why.
         """
@@ -259,7 +265,7 @@ class ShadowService:
             with suppress(Rejected):
                 then(answers())
 
-        self._store.tell(work, tell)
+        self._store.tell(singly, work, tell)
 
     def shadows_of(self, things: Sequence[str]) -> dict[str, Shadow]:
         """The classic shadows of these things, at one moment; without those that are not there, or cannot be read."""
@@ -306,25 +312,32 @@ class ShadowService:
 
     # --- Inside the transaction, on the writer's thread
 
-    def _answer(
-        self,
-        db: sqlite3.Connection,
-        shadow: ShadowName,
-        operation: Operation,
-        payload: bytes,
-        *,
-        throttle: bool,
-    ) -> Answers:
+    def _answers(self, db: sqlite3.Connection, asked: Sequence[_Asked]) -> list[Answers | Exception]:
+        """What each request comes to, all of it written."""
+        rows = Rows(db, [*{each.shadow.key for each in asked}])
+        answers = [self._attempt(db, rows, each) for each in asked]
+        rows.write()
+        return answers
+
+    def _attempt(self, db: sqlite3.Connection, rows: Rows, asked: _Asked) -> Answers | Exception:
+        try:
+            return self._answer(db, rows, asked)
+        except sqlite3.Error:
+            raise  # whether only this request is to blame, it shows alone
+        except Exception as no:
+            return no
+
+    def _answer(self, db: sqlite3.Connection, rows: Rows, asked: _Asked) -> Answers:
         now = self.clock()
-        if throttle:
-            self._count(shadow.thing, now)
-        match operation:
+        if asked.throttle:
+            self._count(asked.shadow.thing, now)
+        match asked.operation:
             case Operation.GET:
-                return self._get(db, shadow, payload, now)
+                return self._get(rows, asked.shadow, asked.payload, now)
             case Operation.UPDATE:
-                return self._update(db, shadow, payload, now)
+                return self._update(db, rows, asked.shadow, asked.payload, now)
             case Operation.DELETE:
-                return self._delete(db, shadow, payload, now)
+                return self._delete(db, rows, asked.shadow, asked.payload, now)
 
     def _count(self, thing: str, now: int) -> None:
         if self._second != now // 1000:
@@ -334,44 +347,38 @@ class ShadowService:
         if self._asked[thing] > REQUESTS_A_SECOND:
             raise Rejected(429, f"Too many requests: {thing} takes {REQUESTS_A_SECOND} a second")
 
-    def _get(self, db: sqlite3.Connection, shadow: ShadowName, payload: bytes, now: int) -> Answers:
-        if payload:
-            shadow_document.parse_json(payload)
-        current, _ = self._load(db, shadow, now)
+    def _get(self, rows: Rows, shadow: ShadowName, payload: bytes, now: int) -> Answers:
+        token = shadow_document.parse_get(payload, self.bounds)
+        current, _ = self._load(rows, shadow, now)
         if current is None:
             raise shadow.missing
-        return [
-            (
-                "accepted",
-                shadow_document.get_accepted(current, now // 1000, self._token(payload)),
-            )
-        ]
+        return [("accepted", shadow_document.get_accepted(current, now // 1000, token))]
 
-    def _update(self, db: sqlite3.Connection, shadow: ShadowName, payload: bytes, now: int) -> Answers:
+    def _update(
+        self, db: sqlite3.Connection, rows: Rows, shadow: ShadowName, payload: bytes, now: int
+    ) -> Answers:
         request, now_s = shadow_document.parse_request(payload, self.bounds), now // 1000
-        previous, version = self._load(db, shadow, now)
+        previous, version = self._load(rows, shadow, now)
         current = shadow_document.apply(previous, request, now_s, version=version, bounds=self.bounds)
-        self._save(db, shadow, current)
-        if self._on_change and not shadow.name:
-            self._tell(self._on_change, db, shadow.thing, previous, current)
         answers = [("accepted", shadow_document.update_accepted(request, current.version, now_s))]
         if left := shadow_document.update_delta(current, now_s, request.token):
             answers.append(("delta", left))
-        return [
-            *answers,
-            ("documents", shadow_document.update_documents(previous, current, now_s, request.token)),
-        ]
+        said = shadow_document.update_documents(previous, current, now_s, request.token)
+        self._remember(shadow, current)
+        rows.put(shadow.key, Row(current.version, current.text))
+        if self._on_change and not shadow.name:
+            self._tell(self._on_change, db, shadow.thing, previous, current)
+        return [*answers, ("documents", said)]
 
-    def _delete(self, db: sqlite3.Connection, shadow: ShadowName, payload: bytes, now: int) -> Answers:
-        current, _ = self._load(db, shadow, now)
+    def _delete(
+        self, db: sqlite3.Connection, rows: Rows, shadow: ShadowName, payload: bytes, now: int
+    ) -> Answers:
+        current, version = self._load(rows, shadow, now)
         if current is None:
             raise shadow.missing
         db.execute("DELETE FROM shadows WHERE deleted_at <= ?", (now - TOMBSTONE_MS,))
-        db.execute(  # the answer names the version that was deleted, and yet the deletion counts as one
-            "UPDATE shadows SET version = version + 1, document = NULL, deleted_at = ? "
-            "WHERE thing = ? AND name = ?",
-            (now, shadow.thing, shadow.name),
-        )
+        # The answer names the version that was deleted, and yet the deletion counts as one.
+        rows.put(shadow.key, Row(version + 1, None, now))
         answer = shadow_document.delete_accepted(current.version, now // 1000, self._token(payload))
         return [("accepted", answer)]
 
@@ -386,21 +393,19 @@ class ShadowService:
             with savepoint(db):
                 on_change(db, thing, previous.state if previous else None, current.state)
         except Exception:
+            if not db.in_transaction:
+                raise  # all is undone already, and what were written now would stand alone
             log.exception("a change of %s was not taken down", thing)
 
-    def _load(self, db: sqlite3.Connection, shadow: ShadowName, now: int) -> tuple[Document | None, int]:
+    def _load(self, rows: Rows, shadow: ShadowName, now: int) -> tuple[Document | None, int]:
         """The document, if there is one, and the version that the next one counts on from."""
-        row = db.execute(
-            "SELECT version, document, deleted_at FROM shadows WHERE thing = ? AND name = ?",
-            (shadow.thing, shadow.name),
-        ).fetchone()
+        row = rows.get(shadow.key)
         if row is None:
             return None, 0
-        version, text, deleted_at = row
-        if deleted_at is not None:
-            return None, version if now - deleted_at < TOMBSTONE_MS else 0
+        if row.deleted_at is not None:
+            return None, row.version if now - row.deleted_at < TOMBSTONE_MS else 0
         try:
-            return self._parsed(shadow, text), version
+            return self._parsed(shadow, row.text or ""), row.version
         except (ValueError, TypeError) as error:  # SQLite sees only that its pages are whole
             raise sqlite3.DatabaseError(f"the document of {shadow.thing} is damaged") from error
 
@@ -408,15 +413,10 @@ class ShadowService:
         known = self._known.get(shadow)
         return known if known and known.text == text else Document.read(text)
 
-    def _save(self, db: sqlite3.Connection, shadow: ShadowName, document: Document) -> None:
+    def _remember(self, shadow: ShadowName, document: Document) -> None:
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
         self._known[shadow] = document
-        db.execute(
-            "INSERT INTO shadows VALUES (?, ?, ?, ?, NULL) ON CONFLICT DO UPDATE SET "
-            "version = excluded.version, document = excluded.document, deleted_at = NULL",
-            (shadow.thing, shadow.name, document.version, document.text),
-        )
 
 
 def _too_many_in_flight() -> Answers:

@@ -86,7 +86,7 @@ def start(
         twin.listen(None, websocket, kiosks=False, tls=(mqtt, tls))
     else:
         twin.listen(mqtt, websocket, kiosks=False)
-    rest = HttpServer(twin.rest(), aws, name="aws")
+    rest = HttpServer(twin.rest(), aws, name="aws", in_turn=True)
     rest.start()
     stack.callback(rest.stop)
     addresses = Addresses(

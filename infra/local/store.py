@@ -1,4 +1,4 @@
-"""One SQLite file and the one thread that writes it, with group commit."""
+"""One SQLite file that one thread at a time writes, with group commit."""
 
 import logging
 import sqlite3
@@ -8,19 +8,23 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from shadows.errors import Rejected
 
 T = TypeVar("T")
-Told = TypeVar("Told")
+Asked = TypeVar("Asked")
 Work = Callable[[sqlite3.Connection], T]
+# Many works of one kind: what each of those that were asked for returned, or raised when it had written nothing.
+Works = Callable[[sqlite3.Connection, Sequence[Asked]], Sequence[T | Exception]]
 Outcome = Callable[[], T]  # gives what work returned, or raises what it raised
 
 MAX_BATCH: Final = (
     256  # a commit's fsync costs as much as about ten updates: more in one only makes the first ones wait
 )
+STOPPING: Final = "The store is closed: the service is stopping"
 LOCK_WAIT_S: Final = 1.0  # a place that is just stopping lets go within this
 
 log = logging.getLogger(__name__)
@@ -44,7 +48,8 @@ class _Abandoned(Exception):  # noqa: N818 - it is the error that it carries
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    work: Work[Any]
+    works: Works[Any, Any]
+    asked: Any
     tell: Callable[[Outcome[Any]], object]
     is_wanted: Callable[[], bool]
 
@@ -55,8 +60,12 @@ class _Job:
             log.exception("a bug where an outcome is told")
 
 
-def _itself(outcome: Outcome[T]) -> T:
-    return outcome()
+def settle(done: Future[T], outcome: Outcome[T]) -> None:
+    """Give a future what there is, or why there is nothing."""
+    try:
+        done.set_result(outcome())
+    except Exception as no:
+        done.set_exception(no)
 
 
 def _always() -> bool:
@@ -70,12 +79,13 @@ def _given(outcome: Any) -> Any:
 
 
 class Store:
-    """A SQLite file in WAL with ``synchronous=FULL``, written by one thread.
+    """A SQLite file in WAL with ``synchronous=FULL``, written by one thread at a time.
 
     What queues up while one commit waits for the disk goes into the next one, so that durable work is limited by the
-    processor and not by fsync. A future resolves only when its work is durable, in the order of the commits, on the
-    writer's thread: so its callbacks are the place to announce what has happened. A batch that wrote nothing costs
-    no fsync.
+    processor and not by fsync. Who waits for its work writes itself, and with it what else has queued up, unless another
+    does: to wake a thread and to be woken again takes longer than the work. What nobody waits for a thread of the store
+    writes. A future resolves only when its work is durable, in the order of the commits, on the thread that wrote it: so
+    its callbacks are the place to announce what has happened. A batch that wrote nothing costs no fsync.
 
     Attributes:
         damage: what was found to be damaged in the file since it was opened; "" if nothing.
@@ -90,82 +100,107 @@ class Store:
         self._lock, self._db = _opened(path)
         self._jobs: list[_Job] = []
         self._closed = False
+        self._writer = 0  # the thread that writes now; 0 if none does
         self.damage = ""
         self._changed = threading.Condition()
         # A daemon: a process that crashes must end, and nothing was promised of what is not committed.
-        self._writer = threading.Thread(target=self._write, name="store", daemon=True)
-        self._writer.start()
+        self._thread = threading.Thread(target=self._write, name="store", daemon=True)
+        self._thread.start()
 
     def submit(self, work: Work[T]) -> Future[T]:
-        """Have ``work`` done inside a transaction on the writer's thread.
+        """Have ``work`` done inside a transaction.
 
         Work may run twice, if a batch has to be rolled back: it must leave no trace but in the database.
         The future fails with what ``work`` raised, which then has written nothing; or with Rejected: 500, if the
         disk or the file fails; 503, if the store is closed.
         """
-        return self.submit_and_tell(work, _itself)
+        return self._submitted(work, here=False)
 
-    def submit_and_tell(self, work: Work[T], tell: Callable[[Outcome[T]], Told]) -> Future[Told]:
-        """The same; the future has what ``tell`` makes of the outcome, once that is durable, on the writer's thread."""
-        done: Future[Told] = Future()
-
-        def settle(outcome: Outcome[T]) -> None:
-            try:
-                done.set_result(tell(outcome))
-            except Exception as no:
-                done.set_exception(no)
-
-        self.tell(work, settle, is_wanted=done.set_running_or_notify_cancel)
+    def _submitted(self, work: Work[T], *, here: bool) -> Future[T]:
+        done: Future[T] = Future()
+        self.tell(singly, work, partial(settle, done), here=here, is_wanted=done.set_running_or_notify_cancel)
         return done
 
     def tell(
-        self, work: Work[T], tell: Callable[[Outcome[T]], object], *, is_wanted: Callable[[], bool] = _always
+        self,
+        works: Works[Asked, T],
+        asked: Asked,
+        tell: Callable[[Outcome[T]], object],
+        *,
+        here: bool = False,
+        is_wanted: Callable[[], bool] = _always,
     ) -> None:
-        """The same for whoever needs no future, which takes longer to make and settle than small work does: ``tell`` is
-        called with the outcome. What is not wanted any more, once it is its turn, is not done.
+        """The same for small works of one kind, of which those that queue up one after the other are done by one call of
+        ``works``, and for whoever needs no future, which takes longer to make and settle than such work does: ``tell`` is
+        called with the outcome, once that is durable.
+
+        ``here``: this thread waits for it, and so may write. What is not wanted any more, once it is its turn, is not done.
         """
-        job = _Job(work, tell, is_wanted)
+        job = _Job(works, asked, tell, is_wanted)
         with self._changed:
-            if not self._closed:
+            closed = self._closed
+            if not closed:
                 self._jobs.append(job)
-                self._changed.notify()
-                return
-        job.settle(Rejected(503, "The store is closed: the service is stopping"))
+                here = here and not self._writer
+                if here:
+                    self._writer = threading.get_ident()
+                elif not self._writer:
+                    self._changed.notify()
+        if closed:
+            job.settle(Rejected(503, STOPPING))
+        elif here:
+            self._turn()
 
     def run(self, work: Work[T]) -> T:
         """Have ``work`` done, and wait until it is durable."""
         self.refuse_to_wait_here()
-        return self.submit(work).result()
+        return self._submitted(work, here=True).result()
 
     def reader(self) -> sqlite3.Connection:
         """A connection of one's own that only reads, and waits for no writer; to be closed before the store is."""
         return read_only(self._path)
 
     def refuse_to_wait_here(self) -> None:
-        """Raise RuntimeError on the writer's thread: it would wait for itself for ever."""
-        if threading.current_thread() is self._writer:
-            raise RuntimeError("the store's own thread cannot wait for the store; use submit")
+        """Raise RuntimeError on the thread that writes now: it would wait for itself for ever."""
+        if threading.get_ident() == self._writer:
+            raise RuntimeError("the thread that writes the store cannot wait for the store; use submit")
 
     def close(self) -> None:
         """Finish what is queued, and let go of the file."""
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._writer.join()
+        self._thread.join()
 
     def _write(self) -> None:
-        while jobs := self._gathered():
-            self._settle([job for job in jobs if job.is_wanted()])
+        while self._has_turn():
+            self._turn()
         with suppress(sqlite3.Error):  # a disk that fails while it folds the WAL in: the next start does that
             self._db.close()
         self._lock.close()
 
-    def _gathered(self) -> list[_Job]:
-        """What has queued up, at least one; nothing at the end."""
+    def _has_turn(self) -> bool:
+        """Wait until there is something to write that nobody else does; False at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._closed)
+            self._changed.wait_for(lambda: not self._writer and (self._jobs or self._closed))
+            self._writer = threading.get_ident() if self._jobs else 0
+            return bool(self._jobs)
+
+    def _turn(self) -> None:
+        """Write what has queued up, and let the next one write."""
+        with self._changed:
             jobs, self._jobs = self._jobs[:MAX_BATCH], self._jobs[MAX_BATCH:]
-        return jobs
+        try:
+            self._settle([job for job in jobs if job.is_wanted()])
+        except BaseException:  # who waits here may be interrupted, and the others are not to wait for ever
+            for job in jobs:
+                job.settle(Rejected(503, STOPPING))
+            raise
+        finally:
+            with self._changed:
+                self._writer = 0
+                if self._jobs or self._closed:
+                    self._changed.notify()
 
     def _settle(self, jobs: Sequence[_Job]) -> None:
         """All in one transaction; if that cannot be had, each in its own, so that only the guilty fail."""
@@ -181,7 +216,7 @@ class Store:
             job.settle(outcome)
 
     def _blame(self, error: sqlite3.Error | _Abandoned) -> Exception:
-        """What the one job hears that could not be done."""
+        """What is told of the one work that could not be done; on the thread that writes."""
         if isinstance(error, _Abandoned):
             return error.error
         log.error("the store failed", exc_info=error)
@@ -193,7 +228,9 @@ class Store:
         """What each job returned or raised, all of it durable."""
         try:
             self._db.execute("BEGIN")
-            outcomes = [self._outcome(job.work) for job in jobs]
+            outcomes = [
+                each for works, alike in groupby(jobs, _works) for each in self._outcomes(works, [*alike])
+            ]
             self._db.execute("COMMIT")
         except BaseException:
             # A full disk makes SQLite itself roll back; anything else leaves that to us.
@@ -202,29 +239,50 @@ class Store:
             raise
         return outcomes
 
-    def _outcome(self, work: Work[Any]) -> Any:
-        """What work returned; or raised, if it has written nothing.
+    def _outcomes(self, works: Works[Any, Any], jobs: Sequence[_Job]) -> Sequence[Any]:
+        """What each work of one kind returned; or raised, if it has written nothing.
 
         A savepoint for each would undo its part alone, but costs all others more than they write with.
         """
-        written = self._db.total_changes
         try:
-            return work(self._db)
+            outcomes = works(self._db, [job.asked for job in jobs])
         except sqlite3.Error:
-            raise  # whether only this work is to blame, it shows alone
-        except Rejected as no:
-            if self._db.total_changes == written:
-                return no
-            raise _Abandoned(no) from no
-        except Exception as bug:
-            raise _Abandoned(bug) from bug
+            raise  # whether only one of them is to blame, it shows alone
+        except Exception as error:
+            raise _Abandoned(error) from error
+        if not self._db.in_transaction:
+            raise sqlite3.OperationalError("the transaction was undone")
+        return outcomes
+
+
+def singly(db: sqlite3.Connection, works: Sequence[Work[T]]) -> list[T | Exception]:
+    """Works of all kinds, each for itself."""
+    return [_done(db, work) for work in works]
+
+
+def _done(db: sqlite3.Connection, work: Work[T]) -> T | Exception:
+    written = db.total_changes
+    try:
+        outcome = work(db)
+    except Rejected as no:
+        if db.total_changes != written or not db.in_transaction:
+            raise
+        return no
+    if not db.in_transaction:
+        raise sqlite3.OperationalError("the transaction was undone")
+    return outcome
+
+
+def _works(job: _Job) -> Works[Any, Any]:
+    return job.works
 
 
 @contextmanager
 def savepoint(db: sqlite3.Connection) -> Iterator[None]:
     """A part of a transaction that is undone alone, if it raises.
 
-    If SQLite has rolled all of it back already (a full disk), so is what comes after: its end raises.
+    If SQLite has rolled all of it back already (a full disk), its end raises, and nothing more may be written: that would
+    be a transaction of its own.
     """
     db.execute("SAVEPOINT part")
     try:

@@ -18,6 +18,7 @@ from infra.local import retained
 from infra.local.clock import wall_ms
 from infra.local.gateway import Client, Elsewhere, Gateway, Guests, Message, PublishProperties, Tls
 from infra.local.gateway.policy import KIOSK
+from infra.local.http import NO_FILES
 from infra.local.rest import app
 from infra.local.service import OnChange, ShadowService
 from infra.local.store import Store
@@ -44,6 +45,15 @@ def _nothing(*_: object) -> None:
     """Who takes whatever comes, and does nothing about it."""
 
 
+def _heard_of(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Out of files, asyncio asks for who connects again in a second: that is a line each time, and no bug's traceback."""
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in NO_FILES:
+        log.error("gateway: who connects has to wait: %s", error.strerror)
+    else:
+        loop.default_exception_handler(context)
+
+
 class Loop:
     """An asyncio loop in a thread of its own: the gateway's."""
 
@@ -51,6 +61,7 @@ class Loop:
         """``alive`` is called every few seconds, while the loop turns."""
         self._alive, self._every_s = alive, every_s
         self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(_heard_of)
         self.loop.call_soon(self._beat)
         self._thread = threading.Thread(target=self.loop.run_forever, name="gateway")
         self._thread.start()

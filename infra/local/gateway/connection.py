@@ -107,10 +107,10 @@ class Connection:
     def __init__(self, broker: Broker, outlet: Outlet, entrance: Entrance, address: str) -> None:
         self.version = 0
         self.resumed_a_second = limits.MAX_RESUMED if entrance.throttle else 0
-        self.window = limits.MAX_UNACKNOWLEDGED
         self.max_packet = 0xFFFF_FFFF  # unless the client says otherwise
         self._broker, self._outlet, self._entrance, self._address = broker, outlet, entrance, address
         self._rights, self._quotas = entrance.rights, entrance.quotas
+        self.window = self._quotas.unacknowledged
         self._loop = asyncio.get_running_loop()
         self._decoder = packets.Decoder(self._quotas.packet, self._quotas.qos)
         self._session: Session | None = None
@@ -217,7 +217,9 @@ class Connection:
 
     def _go_on(self) -> None:
         """Read on, unless something else still holds us."""
-        self._held = self._ended or self._resting is not None or len(self._owed) >= limits.MAX_UNACKNOWLEDGED
+        self._held = (
+            self._ended or self._resting is not None or len(self._owed) >= self._quotas.unacknowledged
+        )
         if not self._held:
             self._heard = self._loop.time()
             self._work()
@@ -330,7 +332,7 @@ class Connection:
     def _announced(self, packet: packets.Connect, client: Client) -> dict[Property, Any]:
         """CONNACK's properties: our limits, and what we settled differently from what the client asked."""
         said: dict[Property, Any] = {
-            Property.RECEIVE_MAXIMUM: limits.MAX_UNACKNOWLEDGED,
+            Property.RECEIVE_MAXIMUM: self._quotas.unacknowledged,
             Property.MAXIMUM_QOS: 1,
             Property.MAXIMUM_PACKET: self._quotas.packet,
             Property.ALIAS_MAXIMUM: limits.MAX_ALIASES,
@@ -429,7 +431,7 @@ class Connection:
             return
         owed = _Owed(packet_id, len(pending), code, qos)
         self._owed.append(owed)
-        self._held = self._held or len(self._owed) >= limits.MAX_UNACKNOWLEDGED
+        self._held = self._held or len(self._owed) >= self._quotas.unacknowledged
         for future in pending:
             future.add_done_callback(partial(self._finished, owed))
 

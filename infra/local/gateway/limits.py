@@ -68,6 +68,7 @@ class Quotas:
     slashes: int = MAX_SLASHES
     filters: int = MAX_FILTERS
     subscriptions: int = MAX_SUBSCRIPTIONS
+    unacknowledged: int = MAX_UNACKNOWLEDGED
     qos: int = 1
 
     @property
@@ -89,6 +90,7 @@ _OFF: Final[Mapping[str, Mapping[str, int]]] = {
     "topics": {"topic_bytes": 4096, "slashes": 127},
     "filters": {"filters": 1000},
     "subscriptions": {"subscriptions": 10_000},
+    "unacknowledged": {"unacknowledged": MAX_QUEUED},
     "qos-2": {"qos": 2},
 }
 
