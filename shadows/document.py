@@ -336,6 +336,11 @@ def get_accepted(document: Document, now_s: int, token: str | None = None) -> by
     return encode(head | _echo(token))
 
 
+def get_shown(state: str, version: int, now_s: int) -> bytes:
+    """The same without what can be left out of it, from the state as JSON."""
+    return f'{{"state":{state},"version":{version},"timestamp":{now_s}}}'.encode()
+
+
 def update_accepted(request: UpdateRequest, version: int, now_s: int) -> bytes:
     """The answer of update: what was asked for, nulls included, not the document it led to."""
     metadata = stamp(request.state, now_s)

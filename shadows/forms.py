@@ -9,10 +9,11 @@ from shadows.actions import Action, Allowed
 from shadows.calls import Place
 from shadows.document import parse_json
 from shadows.errors import Rejected
+from shadows.machines import Machine
 from shadows.registry import Done, NewBooth, NewButton, NewStaff
 from shadows.shadow import JsonObject
 
-T = TypeVar("T", NewStaff, NewButton, NewBooth)
+T = TypeVar("T", NewStaff, NewButton, NewBooth, Machine)
 
 KINDS: Final[Mapping[object, str]] = {str: "text", int: "a whole number", list: "a list of ids"}
 
@@ -42,7 +43,7 @@ def read_new(kind: type[T], body: JsonObject) -> T:
         if type(value) is not known[name].type:
             raise Rejected(400, f"{name}: expected {KINDS[known[name].type]}, got {str(value)[:80]!r}")
     for name, each in known.items():
-        if each.default is MISSING and name not in body:
+        if each.default is each.default_factory is MISSING and name not in body:
             raise Rejected(400, f"{name}: expected {KINDS[each.type]}, got none")
     return kind(**body)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import count, pairwise
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
@@ -518,3 +519,19 @@ def test_many_shadows_are_read_as_one_by_one_but_those_that_cannot_be(place: Pla
     )
     assert place.shadows.get_many(things) == {}, "who asks for each alone hears what is wrong with it"
     assert place.shadows.get("staff-0").desired == {"for": "staff-0"}
+
+
+def test_of_whom_a_booth_lists_those_are_handed_out_who_can_be_read(place: Place) -> None:
+    handed: Queue[list[Message]] = Queue()
+    for n in range(4):
+        place.shadows.update(f"staff-{n}", desired={"name": "花"}, reported={"n": 1e-7})
+    place.service.hand_out("booth-main", handed.put)
+    assert handed.get(timeout=10) == [], "no booth"
+    place.shadows.update("booth-main", reported={"staff": [f"staff-{n}" for n in range(6)]})
+    place.shadows.delete("staff-1")
+    place.store.run(lambda db: db.execute("UPDATE shadows SET document = '[' WHERE thing = 'staff-2'"))
+    place.service.hand_out("booth-main", handed.put)
+    answer = (
+        '{"state":{"desired":{"name":"花"},"reported":{"n":1e-07}},"version":1,"timestamp":1000}'.encode()
+    )
+    assert handed.get(timeout=10) == [(f"$aws/things/staff-{n}/shadow/get/accepted", answer) for n in (0, 3)]

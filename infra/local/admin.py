@@ -10,12 +10,13 @@ from flask import Blueprint, Response, request
 
 from infra import figures, rosters
 from infra.local.history import Wanted
-from shadows import duty, orders, registry, screens, sheet
+from shadows import duty, machines, orders, registry, screens, sheet
 from shadows.actions import Allowed, shown
 from shadows.calls import Place
 from shadows.errors import Rejected
 from shadows.finding import Finding
 from shadows.forms import KINDS, read_body, read_new, register_button
+from shadows.machines import Machine
 from shadows.registry import Booth, Button, NewBooth, NewStaff, Person
 from shadows.shadow import JsonObject
 from shadows.staff import CallEvent, ClickType
@@ -65,6 +66,7 @@ def blueprint(here: Services) -> Blueprint:
     _staff(admin, here)
     _buttons_and_booths(admin, here)
     _screens(admin, here)
+    _machines(admin, here.place)
     _roster(admin, here.place)
     return admin
 
@@ -255,6 +257,26 @@ def _said(body: JsonObject) -> tuple[str, int]:
     if type(seconds) is not int:
         raise Rejected(400, f"seconds: expected {KINDS[int]}, got {str(seconds)[:80]!r}")
     return _text(body, "text"), seconds
+
+
+def _machines(admin: Blueprint, place: Place) -> None:
+    @admin.get("/admin/api/machines")
+    def machines_() -> JsonObject:
+        return {"machines": [asdict(each) for each in machines.machines(place)]}
+
+    @admin.post("/admin/api/machines")
+    def add_machine() -> JsonObject:
+        body = _body()
+        units = body.pop("units", {})
+        if not isinstance(units, dict) or not all(isinstance(unit, str) for unit in units.values()):
+            raise Rejected(400, f"value: expected the unit of each, as text, got {str(units)[:80]!r}")
+        machines.add_machine(place, replace(read_new(Machine, body), units=units))
+        return {}
+
+    @admin.delete("/admin/api/machines/<id>")
+    def remove_machine(id: str) -> JsonObject:
+        machines.remove_machine(place, id)
+        return {}
 
 
 def _roster(admin: Blueprint, place: Place) -> None:
