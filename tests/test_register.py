@@ -76,7 +76,7 @@ def test_both_doors_register_the_same_and_refuse_the_same(tmp_path: Path, slack:
             answers.append(ours)
         refused = [409, 409, 404, 400, 400, 400, 400, 403, 400, 400]
         assert [code for code, _ in answers if code != 200] == refused
-        done = ["added", "there already", "repaired", "added", "added", "added", "added"]
+        done = ["added", "there already", "changed", "added", "added", "added", "added"]
         assert [said["done"] for code, said in answers if code == 200] == done
         assert registered(here.place) == registered(shop.place)
 
