@@ -51,10 +51,10 @@ browser:
 	.venv-ministack/bin/pip install --quiet --disable-pip-version-check ministack==1.5.33 aws-sam-translator==1.115.0
 	@touch $@
 
-# Four files at a time: most tests wait for a clock, a browser or a disk.
+# Five files at a time, the longest first: most tests wait for a clock, a browser or a disk.
 test: .venv/.dev spa/node_modules .venv-ministack/.made browser mosquitto
 	cd spa && npm test
-	$(BIN)/python -m pytest -n 4 --dist loadfile
+	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 .PHONY: soak
 soak: .venv/.dev

@@ -175,7 +175,8 @@ def on_button(event: JsonObject, context: Any, services: Services) -> JsonObject
             what may go well when Lambda tries again.
     """
     if "rawPath" in event:
-        return _gateway(event, services)
+        door = HTTP_DOORS.get(event["rawPath"], _nowhere)
+        return through_gateway(event, lambda request: door(request, services))
 
     def work() -> JsonObject:
         door, heard = _event_clicks(event, context)
@@ -202,15 +203,15 @@ def _unheard(topic: str, work: Callable[[], JsonObject]) -> Answer:
     return answer
 
 
-def _gateway(event: JsonObject, services: Services) -> JsonObject:
-    door = HTTP_DOORS.get(event["rawPath"], _nowhere)
+def through_gateway(event: JsonObject, door: Callable[[Request], Answer]) -> JsonObject:
+    """Answer a request that an HTTP API hands over (payload 2.0)."""
     body = str(event.get("body") or "")
     request = Request.of(
         event.get("headers") or {},
         event.get("queryStringParameters") or {},
         base64.b64decode(body) if event.get("isBase64Encoded") else body.encode(),
     )
-    answer = door(request, services)
+    answer = door(request)
     return {
         "statusCode": answer.code,
         "headers": {"content-type": "application/json"},

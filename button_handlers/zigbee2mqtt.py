@@ -31,7 +31,7 @@ def from_topic(name: str, document: JsonObject) -> Sequence[Click | Ignored]:
     Raises:
         Rejected: 400, for a press of a device whose name is none for a button.
 
-    Source: zigbee2mqtt.io, MQTT topics and messages, and the pages of E1812, E2213, SNZB-01P, WXKG11LM and TS004x.
+    Source: zigbee2mqtt.io, MQTT topics and messages, and the pages of E1812, E2213, SNZB-01P, WXKG02LM, WXKG11LM and TS004x.
     """
     device, battery = name.replace("/", "_"), _charge(document.get("battery"))
     said = document.get("action")

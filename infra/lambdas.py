@@ -6,7 +6,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from button_handlers.doors import on_button
-from infra.aws.place import AwsPlace
+from button_handlers.register import on_register
+from infra.aws.place import AwsPlace, registry
+from shadows.actions import Allowed
 from shadows.shadow import JsonObject
 from slack_bridge.doors import on_slack
 
@@ -32,6 +34,11 @@ def button(event: JsonObject, context: Any) -> JsonObject:
     here = wired()
     with here.settler.settled():
         return on_button(event, context, here.button_services)
+
+
+def register(event: JsonObject, _context: Any) -> JsonObject:
+    """Somebody of the account registers a button, by the HTTP API."""
+    return on_register(event, registry(), Allowed.read(os.environ["STAFFCALL_ACTIONS"]))
 
 
 def slack(event: JsonObject, _context: Any) -> JsonObject:
@@ -79,4 +86,4 @@ def answer(event: JsonObject, _context: Any) -> JsonObject:
 
     here = wired()
     with here.settler.settled():
-        return on_answer(event, here.answer_services)
+        return on_answer(event, here.answer_services(event["rawPath"]))

@@ -7,28 +7,25 @@ to be done, by whoever starts after a crash.
 
 import base64
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Protocol, Self
 from urllib.parse import urlsplit
 
 from ulid import ULID
 
-from shadows.calls import Place
+from shadows.calls import Place, rewrite_shadow
 from shadows.document import parse_json
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadow, Thing
 from shadows.staff import ClickType, Key
 
-T = TypeVar("T")
 LONGEST: Final = 590  # bytes: in base64 as much as an attribute holds
 WAITING: Final = 8  # of one button
 SEEN_KEPT: Final = 16
-ATTEMPTS: Final = 60
 GIVE_UP_MS: Final = 600_000  # what was asked for so long ago would surprise somebody
 STORED: Final = "do:"  # before the attribute of a click that starts something
 
@@ -285,8 +282,15 @@ def ask(
             "reported": {**noted, "seen": kept[-SEEN_KEPT:]},
         }, (order.id, False)
 
-    # Not all that is noted: a press that a death cut off here must be taken when it comes again.
-    return _rewrite(place, thing, decide, first={"click": click})
+    try:
+        return rewrite_shadow(place, thing, decide)
+    except Rejected as no:
+        if no.code != 404:
+            raise
+    # Two first presses would else not know of each other. Not all that is noted: one that a death cuts off here must be taken
+    # when it comes again.
+    place.shadows.update(thing, reported={"click": click})
+    return rewrite_shadow(place, thing, decide)
 
 
 def orders(shadow: Shadow) -> tuple[Order, ...]:
@@ -409,6 +413,8 @@ def do(place: Place, thing: str, id: str, doer: Doer, note: Note) -> None:
     )
     note(tried)  # before it is reported: a death between the two leaves the record
     if no and no.passes:
+        if no.retry_after_s:  # by then it is given up, and that is said
+            no.retry_after_s = min(no.retry_after_s, max(0.0, (order.at + GIVE_UP_MS - place.clock()) / 1000))
         raise no
     _report(place, tried)
 
@@ -422,36 +428,7 @@ def _report(place: Place, tried: Tried) -> None:
         reported = {"action": {**came, "done": place.clock()}}
         return {"desired": {"actions": left or None}, "reported": reported}, None
 
-    _rewrite(place, tried.thing, decide, first={})
-
-
-def _rewrite(
-    place: Place, thing: str, decide: Callable[[Shadow], tuple[JsonObject, T]], *, first: JsonObject
-) -> T:
-    """Read a button's shadow, decide, and write at the version that was read; again if somebody came between.
-
-    Where there is no shadow yet, ``first`` makes one: two first presses would else not know of each other.
-    """
-    for attempt in range(ATTEMPTS):
-        try:
-            shadow = place.shadows.get(thing)
-        except Rejected as no:
-            if no.code != 404 or not first:
-                raise
-            place.shadows.update(thing, reported=first)
-            continue
-        patch, answer = decide(shadow)
-        if not patch:
-            return answer
-        try:
-            place.shadows.update(thing, **patch, version=shadow.version)
-        except Rejected as no:
-            if no.code != 409:
-                raise
-            time.sleep(random.uniform(0, min(0.1, 0.002 * 2**attempt)))  # noqa: S311 - spreads writers
-        else:
-            return answer
-    raise Rejected(503, f"{thing}: others are writing to this shadow; try again")
+    rewrite_shadow(place, tried.thing, decide)
 
 
 def shown(reference: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final, Self, TypeVar
 
 from shadows.channels import Channels
 from shadows.errors import Rejected
-from shadows.shadow import JsonObject, Shadows, Things
+from shadows.shadow import JsonObject, Shadow, Shadows, Things
 from shadows.staff import (
     Call,
     CallEvent,
@@ -131,7 +131,16 @@ def read(place: Place, thing: str) -> Staff:
 
 
 def rewrite(place: Place, thing: str, decide: Callable[[Staff], tuple[JsonObject, T]]) -> T:
-    """Read a person's shadow, decide, and write at the version that was read; again if somebody came between.
+    """:func:`rewrite_shadow` of a person's.
+
+    Raises:
+        Rejected: 404, if there is no such person; 503, if others kept writing to the same shadow.
+    """
+    return rewrite_shadow(place, thing, lambda shadow: decide(Staff.read(shadow)))
+
+
+def rewrite_shadow(place: Place, thing: str, decide: Callable[[Shadow], tuple[JsonObject, T]]) -> T:
+    """Read a shadow, decide, and write at the version that was read; again if somebody came between.
 
     Args:
         place: where we run.
@@ -139,15 +148,15 @@ def rewrite(place: Place, thing: str, decide: Callable[[Staff], tuple[JsonObject
         decide: the sections to send (``desired``, ``reported``; none to write nothing), and what to answer.
 
     Raises:
-        Rejected: 404, if there is no such person; 503, if others kept writing to the same shadow.
+        Rejected: 404, if there is none; 503, if others kept writing to it; and what ``decide`` raises.
     """
     for attempt in range(ATTEMPTS):
-        staff = read(place, thing)
-        patch, answer = decide(staff)
+        shadow = place.shadows.get(thing)
+        patch, answer = decide(shadow)
         if not patch:
             return answer
         try:
-            place.shadows.update(thing, **patch, version=staff.version)
+            place.shadows.update(thing, **patch, version=shadow.version)
         except Rejected as no:
             if no.code != 409:
                 raise

@@ -235,15 +235,24 @@ def parse_request(payload: bytes, bounds: Bounds = AWS) -> UpdateRequest:
     request = parse_json(payload)
     if not isinstance(request, dict):
         raise Rejected(400, "Invalid JSON")
-    if "clientToken" in request and not _is_token(request["clientToken"], bounds):
-        raise Rejected(400, "Invalid clientToken")
+    token = _checked_token(request, bounds)
     if "state" not in request:
         raise Rejected(400, "Missing required node: state")
     _check_state(request["state"], bounds)
     version = request.get("version")
     if "version" in request and type(version) is not int:  # a bool is an int in Python
         raise Rejected(400, "Invalid version")
-    return UpdateRequest(state=request["state"], version=version, token=request.get("clientToken"))
+    return UpdateRequest(state=request["state"], version=version, token=token)
+
+
+def parse_get(payload: bytes, bounds: Bounds = AWS) -> str | None:
+    """Read a get, which may be empty, and else is any JSON; the answer is its clientToken, None if it has none.
+
+    Raises:
+        Rejected: 400 or 415, in the same words.
+    """
+    request = parse_json(payload) if payload else None
+    return _checked_token(request, bounds) if isinstance(request, dict) else None
 
 
 def token_of(payload: bytes, bounds: Bounds = AWS) -> str | None:
@@ -275,6 +284,12 @@ def _whole(digits: str) -> int:
 
 # Made once, as the encoder.
 _DECODER: Final = json.JSONDecoder(parse_constant=_no_number, parse_float=_finite, parse_int=_whole)
+
+
+def _checked_token(request: JsonObject, bounds: Bounds) -> str | None:
+    if "clientToken" in request and not _is_token(request["clientToken"], bounds):
+        raise Rejected(400, "Invalid clientToken")
+    return request.get("clientToken")
 
 
 def _is_token(token: Any, bounds: Bounds) -> bool:
@@ -319,6 +334,11 @@ def get_accepted(document: Document, now_s: int, token: str | None = None) -> by
     state = document.state | ({"delta": left} if left else {})
     head = {"state": state, "metadata": document.metadata, "version": document.version, "timestamp": now_s}
     return encode(head | _echo(token))
+
+
+def get_shown(state: str, version: int, now_s: int) -> bytes:
+    """The same without what can be left out of it, from the state as JSON."""
+    return f'{{"state":{state},"version":{version},"timestamp":{now_s}}}'.encode()
 
 
 def update_accepted(request: UpdateRequest, version: int, now_s: int) -> bytes:

@@ -6,22 +6,19 @@ screen that comes late is handed it; and as the shadow has a name, no screen hea
 screen shows it is in the booth's shadow.
 """
 
-import random
 import re
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from shadows.calls import Place
+from shadows.calls import Place, rewrite_shadow
 from shadows.errors import Rejected
 from shadows.registry import booth as booth_of
-from shadows.shadow import JsonObject, Thing
+from shadows.shadow import JsonObject, Shadow, Thing
 
 TYPE: Final = "machine"
 AT_A_BOOTH: Final = 8  # a connection to AWS has 50 subscriptions, and a machine takes three
 VALUES: Final = 6  # on one tile
-ATTEMPTS: Final = 60
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,23}")
 _VALUE: Final = re.compile(r"[A-Za-z0-9_-]{1,24}")
 
@@ -110,7 +107,7 @@ def machines(place: Place) -> Iterator[Machine]:
     """Every machine, by id."""
     for thing in place.things.list(type=TYPE):
         booth = thing.attributes.get("booth", "")
-        shown = next((each for each in _listed(place, booth)[0] if each.get("thing") == thing.name), None)
+        shown = next((each for each in _at(place, booth) if each.get("thing") == thing.name), None)
         if shown:
             id = thing.name.removeprefix(f"{TYPE}-")
             yield Machine(
@@ -118,33 +115,33 @@ def machines(place: Place) -> Iterator[Machine]:
             )
 
 
-def _listed(place: Place, booth: str) -> tuple[list[JsonObject], int]:
+def _at(place: Place, booth: str) -> list[JsonObject]:
     try:
-        shadow = place.shadows.get(f"booth-{booth}")
+        return _listed(place.shadows.get(f"booth-{booth}"))
     except Rejected as no:
         if no.code != 404:
             raise
-        return [], 0
+        return []
+
+
+def _listed(shadow: Shadow) -> list[JsonObject]:
     listed = shadow.reported.get("machines")
-    return (listed if isinstance(listed, list) else []), shadow.version
+    return listed if isinstance(listed, list) else []
 
 
 def _relist(place: Place, booth: str, thing: str, shown: JsonObject | None) -> None:
-    """Put a machine on a booth's list, or take it off, at the version that was read."""
-    for _ in range(ATTEMPTS):
-        listed, version = _listed(place, booth)
+    """Put a machine on a booth's list, or take it off."""
+
+    def decide(shadow: Shadow) -> tuple[JsonObject, None]:
+        listed = _listed(shadow)
         others = [each for each in listed if each.get("thing") != thing]
         after = [*others, shown] if shown else others
-        if after == listed:
-            return
         if shown and len(after) > AT_A_BOOTH:
             raise Rejected(409, f"booth: {booth} has {AT_A_BOOTH} machines, and no booth may have more")
-        try:
-            place.shadows.update(f"booth-{booth}", reported={"machines": after}, version=version)
-        except Rejected as no:
-            if no.code != 409:
-                raise
-            time.sleep(random.uniform(0, 0.05))  # noqa: S311 - spreads writers, hides nothing
-        else:
-            return
-    raise Rejected(503, f"booth: others are writing to the list of {booth}; try again")
+        return {} if after == listed else {"reported": {"machines": after}}, None
+
+    try:
+        rewrite_shadow(place, f"booth-{booth}", decide)
+    except Rejected as no:
+        if no.code != 404 or shown:  # where there is no list, it is on none
+            raise

@@ -1,11 +1,11 @@
 """What the clicks of all buttons come to at this moment: whom they reach, and who is reached by more than one button."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from shadows.actions import shown
 from shadows.calls import Place
-from shadows.duty import Duty, on_duty
+from shadows.duty import on_duty
 from shadows.registry import Button, booths, buttons, called_by
 from shadows.shadow import JsonObject
 from shadows.staff import ClickType
@@ -19,7 +19,7 @@ class Reach:
     Attributes:
         on_duty: ids of who is on duty at its booth.
         instead: while nobody is, the ids of whom a press for who is on duty may call.
-        shared: of each person whom it names, which other buttons name them, too.
+        shared: of each person whom it may call now, which other buttons may, too.
     """
 
     button: Button
@@ -53,37 +53,30 @@ class Reach:
 
 def reaches(place: Place) -> Iterator[Reach]:
     """Every button, by id."""
-    known = list(buttons(place))
+    known, now = list(buttons(place)), place.clock()
     by_duty = {each.booth for each in known if ON_DUTY in each.calls.values()}
     duties = readable(place) if by_duty else ()
     listed = {each.id: each.staff for each in booths(place)} if by_duty else {}
-    named_by = _named_by(known)
+    there = {booth: on_duty(duties, booth, now) for booth in by_duty}
+    called = {each.id: _called(each, there) for each in known}
     for each in known:
-        yield _reach(each, named_by, duties, listed.get(each.booth, ()), place.clock())
+        is_by_duty = ON_DUTY in each.calls.values()
+        yield Reach(
+            button=each,
+            on_duty=there[each.booth] if is_by_duty else (),
+            instead=candidates(duties, each.booth, listed.get(each.booth, ()), now) if is_by_duty else (),
+            shared=_shared(each.id, called),
+        )
 
 
-def _reach(
-    button: Button,
-    named_by: Mapping[str, tuple[str, ...]],
-    duties: tuple[Duty, ...],
-    listed: tuple[str, ...],
-    now: int,
-) -> Reach:
-    is_by_duty = ON_DUTY in button.calls.values()
-    named = dict.fromkeys(id for does in button.calls.values() for id in called_by(does))
-    others = {id: tuple(each for each in named_by[id] if each != button.id) for id in named}
-    return Reach(
-        button=button,
-        on_duty=on_duty(duties, button.booth, now) if is_by_duty else (),
-        instead=candidates(duties, button.booth, listed, now) if is_by_duty else (),
-        shared={id: found for id, found in others.items() if found},
-    )
+def _called(button: Button, there: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Everybody whom a button may call now, by name or because they are on duty."""
+    named = [there[button.booth] if does == ON_DUTY else called_by(does) for does in button.calls.values()]
+    return tuple(dict.fromkeys(id for each in named for id in each))
 
 
-def _named_by(known: Iterable[Button]) -> Mapping[str, tuple[str, ...]]:
-    found: dict[str, dict[str, None]] = {}
-    for button in known:
-        for does in button.calls.values():
-            for id in called_by(does):
-                found.setdefault(id, {})[button.id] = None
-    return {id: tuple(ids) for id, ids in found.items()}
+def _shared(button: str, called: Mapping[str, tuple[str, ...]]) -> Mapping[str, tuple[str, ...]]:
+    others = {
+        id: tuple(each for each in called if each != button and id in called[each]) for id in called[button]
+    }
+    return {id: found for id, found in others.items() if found}

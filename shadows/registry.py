@@ -59,7 +59,7 @@ class Done(StrEnum):
     """What an ``add`` came to."""
 
     ADDED = "added"
-    REPAIRED = "repaired"  # an earlier one had stopped half-way
+    CHANGED = "changed"  # it was there, and got what was missing: a title, another booth, what an add that died left out
     THERE = "there already"  # exactly so; nothing was changed
 
 
@@ -513,14 +513,14 @@ def add_booth(place: Place, new: NewBooth) -> Done:
         Rejected: 409, for an id that is another booth's.
     """
     created = _create(place, new.thing)
-    repaired = _booth(place, new, _shadow(place, new.thing.name))
+    changed = _booth(place, new, _shadow(place, new.thing.name))
     title = _title(_shadow(place, new.thing.name), new.id)
     if new.title and title != new.title:
         if title != new.id:
             raise Rejected(409, f"id: there is a booth {new.id} already, with the title {title!r}")
         place.shadows.update(new.thing.name, reported={"title": new.title})
-        repaired = True
-    return _done(created, repaired)
+        changed = True
+    return _done(created, changed)
 
 
 def booths(place: Place) -> Iterator[Booth]:
@@ -804,10 +804,10 @@ def _only_one_with(place: Place, new: NewStaff) -> None:
             raise Rejected(409, f"slack: {other.name.removeprefix('staff-')} has this Slack id already")
 
 
-def _done(created: bool, repaired: bool) -> Done:
+def _done(created: bool, changed: bool) -> Done:
     if created:
         return Done.ADDED
-    return Done.REPAIRED if repaired else Done.THERE
+    return Done.CHANGED if changed else Done.THERE
 
 
 def _wait_until_told(place: Place, thing: str) -> None:

@@ -4,7 +4,7 @@ The deadline is in the shadow; an alarm is only the clock's bell.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Final, Self
 
@@ -27,9 +27,11 @@ from shadows.staff import (
 )
 
 EXPIRES_AFTER_MS: Final = 600_000
+NOTE_KEPT_MS: Final = 600_000  # after the end of its call
 A_YEAR_S: Final = 31_536_000  # longer is a slip, and more than an alarm can hold
 _FIELD: Final = {StaffState.CALLING: "callingSeconds", StaffState.RUNNING: "runningSeconds"}
 _ALERT_FIELD: Final = "alertSeconds"
+TIMES: Final = (*_FIELD.values(), _ALERT_FIELD)  # of a booth's shadow: by these the alarms of its calls ring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +186,7 @@ def sweep(
     apply: Apply = map,
     known: Mapping[str, Shadow] = MappingProxyType({}),
 ) -> Iterator[Found]:
-    """Go over these people: end what is overdue, hand on what waits, and say what is to come.
+    """Go over these people: end what is overdue, hand on what waits, forget old notes, and say what is to come.
 
     Args:
         place: where we run.
@@ -225,4 +227,23 @@ def _swept(place: Place, thing: str, staff: Staff) -> Found:
     if staff.state not in BUSY and staff.waiting:
         take_next(place, thing)
         staff = read(place, thing)
+    if _is_to_be_forgotten(staff, place.clock()):
+        staff = _forget_note(place, thing)
     return Found(thing=thing, staff=staff, due=rings_at(place, thing, staff))
+
+
+def _is_to_be_forgotten(staff: Staff, now: int) -> bool:
+    """Whether the note of a call that is over has been in the shadow, where every screen can read it, for long enough."""
+    over = staff.state not in BUSY and not staff.untold
+    return over and staff.call.note != "" and now - staff.asked.since >= NOTE_KEPT_MS
+
+
+def _forget_note(place: Place, thing: str) -> Staff:
+    def decide(staff: Staff) -> tuple[JsonObject, Staff]:
+        if not _is_to_be_forgotten(staff, place.clock()):
+            return {}, staff
+        asked = replace(staff.asked, call=replace(staff.call, note=""))
+        after = replace(staff, asked=asked, told=asked)
+        return changes(staff, after), after
+
+    return rewrite(place, thing, decide)

@@ -37,7 +37,7 @@ def unmentioned(people: Iterable[Person], channels: Channels = SLACK_ALONE) -> I
             yield _route(
                 f"staff-{person.id}",
                 f"{person.id} has no Slack id: a call is posted, and mentions nobody.",
-                f"Run `staffcall staff remove {person.id}`, then `staff add` with --email or --slack U….",
+                f"Run `staffcall staff edit {person.id} --slack U…`, with their member id.",
             )
 
 

@@ -13,13 +13,16 @@ from unittest.mock import patch
 from urllib.parse import urlencode
 
 from moto import mock_aws
+from samtranslator.yaml_helper import yaml_parse
 
 from infra import lambdas
 from infra.aws.place import client
 from infra.aws.quiet import BRIEF
+from infra.aws.tables import deliveries
 from shadows.calls import Place
 from shadows.registry import NewButton, NewStaff, add_button, add_staff
 from tests.fake_slack import BOT_TOKEN, FakeSlack
+from tests.shop import ROOT
 
 BUTTON_TOKEN: Final = "the-button-token"
 OUTGOING_TOKEN: Final = "the-outgoing-token"
@@ -105,6 +108,10 @@ class Cloud:
         """The same of who is to be reached by other ways."""
         return self._taken(os.environ["STACK_ALERTS"])
 
+    def tries(self) -> list[dict[str, Any]]:
+        """What is on record of each try, as `staffcall history` reads it."""
+        return deliveries(client("dynamodb"), os.environ["STACK_DELIVERIES"])
+
     def _taken(self, url: str) -> list[dict[str, Any]]:
         sqs = client("sqs")
         taken = sqs.receive_message(
@@ -160,19 +167,27 @@ def cloud(slack: FakeSlack, **secrets: str) -> Iterator[Cloud]:
         yield here
 
 
+def tables_on_aws(dynamo: Any, **names: str) -> None:
+    """Make tables as the template has them, under other names."""
+    resources = yaml_parse((ROOT / "infra" / "template.yaml").read_text("utf-8"))["Resources"]
+    for table, name in names.items():
+        made = resources[table]["Properties"]
+        given = {each: made[each] for each in ("BillingMode", "AttributeDefinitions", "KeySchema")}
+        dynamo.create_table(TableName=name, **given)
+
+
 def _environment(slack: FakeSlack) -> dict[str, str]:
     queue = client("sqs").create_queue(QueueName="TimerQueue")["QueueUrl"]
     outbox = client("sqs").create_queue(QueueName="Outbox")["QueueUrl"]
     alerts = client("sqs").create_queue(QueueName="AlertQueue.fifo", Attributes={"FifoQueue": "true"})[
         "QueueUrl"
     ]
-    for table, key in (("UnknownTable", "button"), ("QuietTable", "what")):
-        client("dynamodb").create_table(
-            TableName=table,
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": key, "KeyType": "HASH"}],
-        )
+    tables_on_aws(
+        client("dynamodb"),
+        UnknownTable="UnknownTable",
+        DeliveryTable="DeliveryTable",
+        QuietTable="QuietTable",
+    )
     return {
         "STAFFCALL_CALLING_SECONDS": "0.5",
         "STAFFCALL_RUNNING_SECONDS": "0.5",
@@ -186,7 +201,9 @@ def _environment(slack: FakeSlack) -> dict[str, str]:
         "STACK_ALERTS": alerts,
         "STAFFCALL_PUBLIC_URL": "https://the-api.example",
         "STACK_UNKNOWN": "UnknownTable",
+        "STACK_DELIVERIES": "DeliveryTable",
         "STACK_QUIET": "",
+        "STAFFCALL_ACTIONS": "",
     }
 
 

@@ -77,9 +77,20 @@ class Template:
 
     @property
     def functions(self) -> dict[str, dict[str, Any]]:
-        """Those on the way of a call, with their properties: they are there without a condition."""
+        """Those on the way of a call, with their properties: they are there without a condition, and something of a call
+        wakes them, or they may what all of them may.
+        """
         found = self.of_type(FUNCTION).items()
-        return {name: each for name, each in found if "Condition" not in self.resources[name]}
+        return {
+            name: each
+            for name, each in found
+            if "Condition" not in self.resources[name]
+            and ("Events" in each or self.named(each["Role"], ROLE)[0] in self._with_shared_rights)
+        }
+
+    @property
+    def _with_shared_rights(self) -> set[str]:
+        return {name for name, each in self.of_type(ROLE).items() if "ManagedPolicyArns" in each}
 
     def of_type(self, type: str) -> dict[str, dict[str, Any]]:
         """The properties of the resources of a type, by their names."""
@@ -591,7 +602,9 @@ def way(drawing: Drawing, link: Link) -> Points:
     y = source.y + PAD if target.column == "state" else source.middle
     if y == target.middle or target.column == "seen":
         return [(source.right, y), (target.x, y)]
-    lane = (source.right + target.x - MARGIN) / 2 if target.column == "functions" else target.x - MARGIN
+    lane = target.x - MARGIN - 5 * drawing.column(source.column).index(source)  # each function its own
+    if target.column == "functions":
+        lane = (source.right + target.x - MARGIN) / 2
     return [(source.right, y), (lane, y), (lane, target.middle), (target.x, target.middle)]
 
 

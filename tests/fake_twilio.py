@@ -2,17 +2,16 @@
 
 import base64
 import json
-import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 
 from infra.alerts.twilio import signature
+from tests.served import Obedient
 
 SID = "AC00000000000000000000000000000000"
 TOKEN = "canarytoken0123456789abcdef012345"
@@ -68,34 +67,16 @@ def hangs(handler: "_Handler", _form: dict[str, str]) -> None:
     handler.connection.recv(1)
 
 
-class FakeTwilio:
-    """It takes every message, but what :meth:`next` says."""
+class FakeTwilio(Obedient[Does]):
+    """It takes every message, but what it is told."""
 
     def __init__(self) -> None:
         self.got: list[Sms] = []
-        self.always: Does = created
-        self._next: deque[Does] = deque()
         handler = type("Handler", (_Handler,), {"twilio": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def next(self, *does: Does) -> None:
-        """What becomes of the next messages, one after the other."""
-        self._next.extend(does)
-
-    def act(self) -> Does:
-        return self._next.popleft() if self._next else self.always
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
+        super().__init__(server, created)
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def calls_back(self, sms: Sms, status: str, *, token: str = TOKEN, **more: str) -> int:
         """Say what became of a message, as Twilio does; the answer is the status."""

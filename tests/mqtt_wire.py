@@ -240,6 +240,32 @@ class WebSocketWire(Wire):
         return False
 
 
+W = TypeVar("W", bound=Wire)
+
+
+def websocket(address: str, version: int = 4) -> WebSocketWire:
+    """A WebSocket that has said nothing yet."""
+    opened = open_websocket(
+        f"ws://{address}/mqtt",
+        subprotocols=[Subprotocol("mqtt")],
+        compression=None,
+        proxy=None,
+        legacy=True,
+    )
+    return WebSocketWire(opened, version)
+
+
+def greeted(wire: W, client_id: str, filters: tuple[str, ...], **how: Any) -> W:
+    """A connection, once it is let in and subscribed at QoS 1."""
+    wire.send(connect(client_id, version=wire.version, **how))
+    heard = wire.read()
+    assert (heard.first, heard.body[1]) == (0x20, 0), f"not let in: {heard}"
+    if filters:
+        wire.send(subscribe(*filters, version=wire.version))
+        assert wire.read().first == 0x90
+    return wire
+
+
 class Running:
     """A gateway on ports of its own, its loop in a thread; when it stops, no task may be left."""
 
@@ -285,35 +311,16 @@ class Running:
 
     def device(self, client_id: str = "device", *filters: str, version: int = 4, **how: Any) -> Wire:
         """A device, connected and subscribed at QoS 1."""
-        return self._greet(self.raw(version), client_id, filters, how)
+        return greeted(self.raw(version), client_id, filters, **how)
 
     def kiosk(
         self, client_id: str = "kiosk-main-1", *filters: str, version: int = 4, **how: Any
     ) -> WebSocketWire:
         """A kiosk, connected and subscribed at QoS 1."""
-        return self._greet(self.raw_websocket(version), client_id, filters, how)
+        return greeted(self.raw_websocket(version), client_id, filters, **how)
 
     def raw_websocket(self, version: int = 4) -> WebSocketWire:
-        websocket = open_websocket(
-            f"ws://{HOST}:{self.ws}/mqtt",
-            subprotocols=[Subprotocol("mqtt")],
-            compression=None,
-            proxy=None,
-            legacy=True,
-        )
-        return WebSocketWire(websocket, version)
-
-    def _greet(self, wire: "W", client_id: str, filters: tuple[str, ...], how: dict[str, Any]) -> "W":
-        wire.send(connect(client_id, version=wire.version, **how))
-        heard = wire.read()
-        assert (heard.first, heard.body[1]) == (0x20, 0), f"not let in: {heard}"
-        if filters:
-            wire.send(subscribe(*filters, version=wire.version))
-            assert wire.read().first == 0x90
-        return wire
-
-
-W = TypeVar("W", bound=Wire)
+        return websocket(f"{HOST}:{self.ws}", version)
 
 
 def eventually(true: Callable[[], bool], seconds: float = 5) -> bool:

@@ -6,16 +6,15 @@ import hmac
 import json
 import socket
 import ssl
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from tests.certificates import Held
+from tests.served import Obedient
 
 SECRET: Final = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 Does = Callable[["_Handler"], None]
@@ -83,43 +82,25 @@ def drops(handler: "_Handler") -> None:
     handler.connection.shutdown(socket.SHUT_RDWR)
 
 
-class Receiver:
-    """It takes everything, but what :meth:`next` says."""
+class Receiver(Obedient[Does]):
+    """It takes everything, but what it is told."""
 
     def __init__(self, certificate: Held | None = None) -> None:
         """With a certificate it speaks https."""
         self.got: list[Got] = []
         self.hung_up: list[bool] = []
-        self._next: deque[Does] = deque()
-        self.always: Does = answers(204)
         handler = type("Handler", (_Handler,), {"receiver": self, "hung_up": self.hung_up})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.daemon_threads = True
         if certificate:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(certificate.certificate, certificate.key)
-            self._server.socket = tls.wrap_socket(
-                self._server.socket, server_side=True, do_handshake_on_connect=False
-            )
+            server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         self._scheme = "https" if certificate else "http"
-        self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(server, answers(204))
 
     def url(self, path: str = "/in") -> str:
         return f"{self._scheme}://127.0.0.1:{self.port}{path}"
-
-    def next(self, *does: Does) -> None:
-        """What becomes of the next requests, one after the other."""
-        self._next.extend(does)
 
     @property
     def ids(self) -> list[str]:
@@ -131,9 +112,6 @@ class Receiver:
         """Of each message once, in the order in which they first came."""
         first = {each.id: each for each in reversed(list(self.got))}
         return [first[id].body["data"]["why"] for id in dict.fromkeys(self.ids)]
-
-    def act(self) -> Does:
-        return self._next.popleft() if self._next else self.always
 
 
 class _Handler(BaseHTTPRequestHandler):

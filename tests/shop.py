@@ -31,6 +31,7 @@ from infra.settings import Settings
 from shadows.aws import AwsShadows, AwsThings
 from shadows.calls import Place
 from shadows.registry import NewButton, NewStaff, add_button, add_staff
+from shadows.staff import newcomer
 from tests.fake_slack import FakeSlack, signed
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -194,6 +195,20 @@ class Venue(Protocol):
         assert self.ask("/slack/events", body, **headers) == (200, None)
 
 
+def call_of(number: int, now: int, note: str, end: str = "") -> dict[str, Any]:
+    """A call as it stands in a shadow."""
+    fixed = {
+        "booth": "main",
+        "click": "SINGLE",
+        "count": 1,
+        "to": "",
+        "tried": [],
+        "reminded": False,
+        "group": "",
+    }
+    return fixed | {"id": f"c{number}", "at": now, "note": note, "end": end, "promised": 0}
+
+
 class Shop(Venue):
     """The local place; ``furnish`` makes a booth with Hana and Sora, who stands in for her, and the button ``demo``."""
 
@@ -244,6 +259,27 @@ class Shop(Venue):
         add_staff(place, NewStaff(id="hana", name="花 Hana", slack="U0HANA", backup="sora"))
         add_button(place, NewButton(id="demo", single="hana", double="sora"))
         return self
+
+    def wall(self, count: int) -> list[str]:
+        """A booth of so many people, each of whom has been called often: their ids."""
+        place, ids = self.place, [f"w{n}" for n in range(count)]
+        for n, id in enumerate(ids):
+            now = place.clock()
+            desired, reported = newcomer(f"Person {id}", "", now)
+            four = {
+                "state": "idle",
+                "since": now,
+                "why": "done",
+                "call": call_of(n, now, "5 minutes", "done"),
+            }
+            seen = [f"{now}:{n:04x}{each:012x}" for each in range(16)]
+            place.shadows.update(
+                f"staff-{id}",
+                desired=desired | four,
+                reported=reported | four | {"seen": seen, "toldAt": now},
+            )
+        place.shadows.update("booth-main", reported={"title": "Wall", "staff": [f"staff-{id}" for id in ids]})
+        return ids
 
     # --- what administrators see
 

@@ -31,10 +31,9 @@ from typing import Any, Final
 from playwright.sync_api import CDPSession, Page
 
 from infra.local.http import bind
-from shadows.staff import newcomer
 from tests.fake_slack import FakeSlack
 from tests.screen import chromium
-from tests.shop import Shop, until
+from tests.shop import Shop, call_of, until
 
 STALE_S: Final = 5.0
 BACK_S: Final = 2.0
@@ -306,16 +305,7 @@ def settled_heap(page: Page, session: CDPSession, number: int) -> int:
 
 def write(shop: Shop, staff: str, number: int) -> None:
     now = shop.place.clock()
-    call = {
-        "id": f"c{number}",
-        "booth": "main",
-        "click": "SINGLE",
-        "at": now,
-        "count": 1,
-        "note": f"note {number}",
-        "end": "",
-        "to": "",
-    }
+    call = call_of(number, now, f"note {number}")
     four = {"state": "running", "since": now, "why": "ok", "call": call}
     shop.place.shadows.update(f"staff-{staff}", desired=four, reported=four)
 
@@ -325,14 +315,9 @@ def wall(seconds: int) -> dict[str, float]:
     with (
         tempfile.TemporaryDirectory() as folder,
         FakeSlack() as slack,
-        Shop(Path(folder) / "data", slack) as shop,
+        Shop(Path(folder) / "data", slack, throttle=True) as shop,  # as everybody has it
     ):
-        names = [f"w{n}" for n in range(200)]
-        for name in names:
-            desired, reported = newcomer(f"Person {name}", "", shop.place.clock())
-            shop.place.shadows.update(f"staff-{name}", desired=desired, reported=reported)
-        staff = [f"staff-{name}" for name in names]
-        shop.place.shadows.update("booth-main", reported={"title": "Wall", "staff": staff})
+        names = shop.wall(200)
         gc.collect()
         with chromium() as browser:
             page = browser.new_page(viewport={"width": 1920, "height": 1080})

@@ -285,6 +285,15 @@ def test_what_may_go_well_later_stays_asked_for_and_is_given_up_after_ten_minute
     assert "ten minutes ago" in floor.came[1]
 
 
+def test_nothing_waits_longer_than_until_it_is_given_up_whatever_was_asked_for(floor: Floor) -> None:
+    floor.press()
+    floor.shop.now += 60_000
+    floor.fails = NotDone("answered 429", passes=True, retry_after_s=3600)
+    with pytest.raises(NotDone) as no:
+        floor.do()
+    assert no.value.retry_after_s == (GIVE_UP_MS - 60_000) / 1000
+
+
 def test_what_never_goes_well_is_reported_at_once_and_does_not_hold_up_the_next(floor: Floor) -> None:
     floor.press(id="p1")
     floor.fails = NotDone("answered 404", passes=False)

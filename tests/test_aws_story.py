@@ -3,6 +3,7 @@
 import io
 import json
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -10,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,20 +20,24 @@ from urllib.parse import urlencode, urlsplit
 
 import paho.mqtt.client as paho
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from infra.alerts.twilio import signature
 from infra.aws import package
-from shadows.registry import NewButton, NewStaff, add_button, add_staff, answer
+from shadows.registry import NewButton, NewStaff, add_button, add_staff, answer, buttons, person
 from shadows.staff import CallEvent
 from slack_bridge.manifest import HOURS
 from tests.fake_slack import BOT_TOKEN, SCOPES, FakeSlack
 from tests.fake_twilio import TOKEN
-from tests.ministack import REGION
+from tests.ministack import REGION, ROOT_KEY
 from tests.receiver import Got, answers
-from tests.shop import until
+from tests.served import Served
+from tests.shop import BUTTON_TOKEN, until
 from tests.stack import NAME, Stack, deployed
-from tests.story import Booth
+from tests.story import Booth, staffcall
 
 PAYLOADS = Path(__file__).parent / "payloads"
 SHADOW = "$aws/things/{}/shadow/{}"
@@ -140,6 +145,40 @@ def test_what_is_no_new_state_is_no_history(stack: Stack, booth: Booth) -> None:
     assert [row["why"] for row in booth.hana.history] == ["back", "press"]
 
 
+def registers(stack: Stack, button: str, key: Mapping[str, str]) -> int:
+    """Register a button with whom it calls by one signed request; the answer is its status."""
+    said = {
+        "id": button,
+        "staff": f"{button}-n",
+        "booth": button,
+        "phone": "819077770009",
+        "message": "Bed 3",
+    }
+    url, body = stack.outputs["RegisterUrl"], json.dumps(said).encode()
+    headers = {"Content-Type": "application/json", "Host": urlsplit(url).netloc}
+    asked = AWSRequest(method="POST", url=url, data=body, headers=headers)
+    credentials = Credentials(
+        key["aws_access_key_id"], key["aws_secret_access_key"], key.get("aws_session_token")
+    )
+    SigV4Auth(credentials, "execute-api", REGION).add_auth(asked)
+    signed = {name.replace("-", "_"): value for name, value in asked.headers.items() if name != "Host"}
+    return stack.ask("/buttons/register", body, **signed)[0]
+
+
+def test_who_may_call_it_registers_a_button_by_a_signed_request_and_nobody_else(
+    stack: Stack, booth: Booth, guest: dict[str, str]
+) -> None:
+    bell = f"{booth.id}-bell"
+    assert stack.ask("/buttons/register", b"{}")[0] == 403
+    assert registers(stack, bell, guest) == 403
+    assert bell not in [each.id for each in buttons(stack.place)]
+    assert registers(stack, bell, ROOT_KEY) == 200
+    assert person(stack.place, f"{bell}-n").phone == "819077770009"
+    press = json.dumps({"button": bell, "click": "SINGLE"}).encode()
+    code, answer = stack.ask("/buttons/webhook", press, Authorization=f"Bearer {BUTTON_TOKEN}")
+    assert (code, answer["thing"], answer["state"]) == (200, f"staff-{bell}-n", "calling")
+
+
 # --- the page
 
 
@@ -165,11 +204,15 @@ def test_another_program_is_told_of_each_transition_once_and_again_if_it_was_dow
     assert first.body == again.body
 
 
-def test_who_does_not_answer_gets_an_sms_and_answers_by_its_link(stack: Stack, booth: Booth) -> None:
+def test_who_does_not_answer_gets_an_sms_and_answers_by_its_link(
+    stack: Stack, booth: Booth, tmp_path: Path
+) -> None:
     stack.place.things.update(booth.hana.thing, {"phone": "819077770001"})
     booth.press()
     assert len(booth.hana.mentions) == 1
-    (sms,) = booth.until(lambda: list(stack.twilio.got), "the SMS")
+    (sms,) = booth.until(
+        lambda: [each for each in stack.twilio.got if each.form["To"] == "+819077770001"], "the SMS"
+    )
     assert "花 Hana, somebody is waiting" in sms.form["Body"]
     link, callback = urlsplit(sms.link).path, sms.form["StatusCallback"]
     assert "On my way</button>" in stack.ask(link, Accept_Language="en")[1]
@@ -180,6 +223,9 @@ def test_who_does_not_answer_gets_an_sms_and_answers_by_its_link(stack: Stack, b
     signed = {"X_Twilio_Signature": signature(TOKEN, callback, form.items())}
     assert stack.ask(urlsplit(callback).path, urlencode(form).encode(), **signed)[0] == 204
     assert stack.ask(urlsplit(callback).path, urlencode(form).encode())[0] == 401
+    status, said = staffcall(stack, tmp_path, "history", "--staff", booth.hana.id)
+    tried = [re.split(r" {2,}", line)[2:4] for line in said.splitlines() if "alert twilio" in line]
+    assert (status, tried) == (0, [["accepted", "alert twilio"], ["delivered", "alert twilio"]]), said
     stack.place.things.update(booth.hana.thing, {"phone": ""})
 
 
@@ -334,7 +380,7 @@ HEADERS = {
 }  # the client crashes without any of them
 
 
-class RuntimeApi:
+class RuntimeApi(Served):
     """Hands one invocation to a runtime, and takes its answer."""
 
     def __init__(self, event: Any, client_context: dict[str, Any]) -> None:
@@ -372,8 +418,12 @@ class RuntimeApi:
             def log_message(self, format: str, *args: Any) -> None:
                 """Nothing."""
 
-        self.ended = ended
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._ended = ended
+        super().__init__(ThreadingHTTPServer(("127.0.0.1", 0), Handler))
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        super().__exit__()
 
 
 @contextmanager
@@ -381,28 +431,22 @@ def runtime(stack: Stack, event: Any, client_context: dict[str, Any], folder: Pa
     """The button function's own package and environment, under awslambdaric."""
     with zipfile.ZipFile(io.BytesIO(package.build().content)) as zipped:
         zipped.extractall(folder)
-    api = RuntimeApi(event, client_context)
-    serving = threading.Thread(target=api.server.serve_forever, kwargs={"poll_interval": 0.02})
-    serving.start()
     described = stack.aws("lambda").get_function_configuration(FunctionName=stack.outputs["ButtonFunction"])
-    environment = {
-        **stack.ministack.environment,
-        **described["Environment"]["Variables"],
-        "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server.server_port}",
-    }
     command = [sys.executable, "-m", "awslambdaric", described["Handler"]]
-    process = subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        yield api
-    finally:
-        process.kill()
-        process.wait()
-        api.ended.set()
-        api.server.shutdown()
-        api.server.server_close()
-        serving.join()
+    with RuntimeApi(event, client_context) as api:
+        environment = {
+            **stack.ministack.environment,
+            **described["Environment"]["Variables"],
+            "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.port}",
+        }
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            yield api
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_funk_presses_for_its_sim_under_lambdas_own_runtime_client(

@@ -20,12 +20,14 @@ from infra.local.clock import wall_ms
 from infra.local.gateway import Message
 from infra.local.twin import Loop
 from infra.settings import SettingsError
+from shadows import machines
 from shadows.duty import Duty, save
+from shadows.machines import Machine
 from tests.certificates import Authority
 from tests.fake_slack import FakeSlack
 from tests.mosquitto import BAD_LOGIN, DEVICE, REFUSED, SERVICE, Guest, Mosquitto, binary, free_port
 from tests.screen import IS_SKIPPED, Screen, chromium, watched
-from tests.shop import ROOT, Process, Shop, get, until
+from tests.shop import ADMIN_TOKEN, ROOT, Process, Shop, get, until
 from tests.story import Person
 
 if "mosquitto" in os.environ.get("STAFFCALL_SKIP", "").split(","):
@@ -137,6 +139,68 @@ def test_the_sample_lets_nobody_but_the_service_speak_for_it(shop: Shop, broker:
         )
         assert shop.shadow("staff-hana")["version"] == version
         assert shop.state("hana") == "idle"
+
+
+def test_a_screen_hears_what_it_is_told_and_no_other_screens_orders(shop: Shop, broker: Mosquitto) -> None:
+    one, two = "kiosk-main-a1b2c3", "kiosk-main-d4e5f6"
+    ids = ("", one), ("", two), ("", "+"), ("", "#"), (DEVICE, "lamp-1")
+    with shop, ExitStack() as stack:
+        shop.furnish()
+        guests = [stack.enter_context(broker.client(*each)) for each in ids]
+        for guest in guests:
+            guest.listen(f"kiosk/{one}/in", "kiosk/+/in", "kiosk/#", "#", f"{LAMP}/#", *READS)
+            assert {guest.say(f"kiosk/{each}/in", {"do": "reload"}) for each in (one, two)} == {REFUSED}
+        for screen in (one, two):
+            assert ordered(shop, f"kiosks/{screen}/identify") == 200
+            assert ordered(shop, f"kiosks/{screen}/say", text="Lunch") == 200
+        heard = [until_answered(guest, LAMP if guest is guests[-1] else HANA) for guest in guests]
+        orders = [{topic for topic in topics if topic.startswith("kiosk/")} for topics in heard]
+        assert orders == [{f"kiosk/{one}/in"}, {f"kiosk/{two}/in"}, set(), set(), set()]
+
+
+def ordered(shop: Shop, path: str, **body: Any) -> int:
+    """Have the administrator tell screens something; the answer is the status."""
+    said = json.dumps(body).encode()
+    return shop.ask(f"/admin/api/{path}", said, Authorization=f"Bearer {ADMIN_TOKEN}")[0]
+
+
+def until_answered(guest: Guest, shadow: str) -> list[str]:
+    """The topics of what came before the service's answer: it says one thing after the other."""
+    assert guest.say(f"{shadow}/get") == 0
+    topics = [guest.heard.get(timeout=20)[0]]
+    while topics[-1] not in (f"{shadow}/get/accepted", f"{shadow}/get/rejected"):
+        topics.append(guest.heard.get(timeout=20)[0])
+    return topics
+
+
+def test_every_screen_of_a_booth_hears_what_is_announced_and_its_machines_and_speaks_for_none(
+    shop: Shop, broker: Mosquitto
+) -> None:
+    press1, booth = "$aws/things/machine-press1/shadow/name/data", "$aws/things/booth-main/shadow"
+    broker.admit("machine-press1")
+    broker.signal(signal.SIGHUP)
+    with (
+        shop,
+        broker.client("", "kiosk-main-a1b2c3") as kiosk,
+        broker.client("machine-press1") as device,
+        broker.client(DEVICE) as lamp,
+    ):
+        shop.furnish()
+        machines.add_machine(shop.place, Machine(id="press1", name="Press 1"))
+        kiosk.listen(*READS, *(f"{press1}/{each}" for each in ("get/accepted", "update/documents", "#")))
+        for guest in (kiosk, lamp):
+            for each in ("update", "update/documents", "delete"):
+                assert guest.say(f"{press1}/{each}", {"state": {"reported": {"temp": 99}}}) == REFUSED
+        assert device.say(f"{press1}/update", {"state": {"reported": {"temp": 21.5}}}) == 0
+        assert kiosk.hear(f"{press1}/update/documents")["current"]["state"]["reported"] == {"temp": 21.5}
+        assert kiosk.say(f"{press1}/get") == 0  # as one that comes late
+        assert kiosk.hear(f"{press1}/get/accepted")["state"]["reported"] == {"temp": 21.5}
+        assert ordered(shop, "booths/main/announce", text="Back at one") == 200
+        said = kiosk.hear(f"{booth}/update/documents")["current"]["state"]["reported"]["notice"]
+        assert said["text"] == "Back at one"
+        assert kiosk.say(f"{booth}/update", {"state": {"reported": {"notice": None}}}) == REFUSED
+        assert kiosk.say(f"{booth}/get") == 0
+        assert kiosk.hear(f"{booth}/get/accepted")["state"]["reported"]["notice"] == said
 
 
 @pytest.mark.parametrize("password", ["", "wrong"])

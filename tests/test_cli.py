@@ -107,6 +107,14 @@ def test_staff_are_added_listed_shown_and_removed(cli: Cli) -> None:
     assert cells(cli("booth", "list"), "east") == ["east", "東口 East"]
 
 
+def test_what_is_there_and_gets_what_it_lacks_is_changed_and_not_added(cli: Cli) -> None:
+    cli("staff", "add", "yuki", "--name", "Yuki", "--booth", "west")
+    assert cli("booth", "add", "west", "--title", "西口").out == "booth west: changed\n"
+    again = cli("staff", "add", "yuki", "--name", "Yuki", "--booth", "east")
+    assert again.out == "staff yuki: changed\n"
+    assert cells(cli("booth", "list"), "west") == ["west", "西口", "yuki"]
+
+
 def test_what_alerts_need_is_kept_and_shown(cli: Cli) -> None:
     line = "U" + "0" * 32
     cli(
@@ -314,10 +322,17 @@ def test_every_way_to_share_people_among_buttons_is_listed(cli: Cli, folder: Pat
     assert cells(listed, "h1") == ["h1", "aki", 'lambda:backup {"region": "x"}', "hall", "aki: h2"]
     assert cells(listed, "h2") == ["h2", "aki", "turn:bon,aki", "hall", "aki: h1; bon: h3"]
     assert cells(listed, "h3") == ["h3", "@duty (chie)", "all:bon,chie", "hall", "bon: h2"]
+    cli("button", "add", "h4", "--staff", "chie", "--booth", "hall")
     rows = {each["id"]: each for each in json.loads(cli("button", "list", "--json").out)}
     assert rows["h3"]["clicks"] == {"SINGLE": "@duty", "DOUBLE": "all:bon,chie"}
     assert (rows["h3"]["onDuty"], rows["h1"]["onDuty"]) == (["chie"], None)
     assert (rows["h2"]["shared"], rows["h2"]["booth"]) == ({"aki": ["h1"], "bon": ["h3"]}, "hall")
+    assert (rows["h3"]["shared"], rows["h4"]["shared"]) == ({"chie": ["h4"], "bon": ["h2"]}, {"chie": ["h3"]})
+    file.write_text(f"booth,from,to,staff\nhall,{start},{end},aki\n", "utf-8")
+    cli("roster", "import", str(file))  # who is on duty is called by that button, too
+    rows = {each["id"]: each for each in json.loads(cli("button", "list", "--json").out)}
+    assert rows["h3"]["shared"] == {"aki": ["h1", "h2"], "bon": ["h2"], "chie": ["h4"]}
+    assert rows["h1"]["shared"] == {"aki": ["h2", "h3"]}
     file.write_text("booth,from,to,staff\n", "utf-8")
     cli("roster", "import", str(file))
     assert cells(cli("button", "list"), "h3")[1] == "@duty (nobody; else aki, bon, chie)"

@@ -607,12 +607,18 @@ def test_with_no_files_left_who_is_there_is_served_and_who_comes_is_served_later
         for _ in range(4):
             strangers.append(threading.Thread(target=comes))
             strangers[-1].start()
+        host, _, port = at["mqtt"].partition(":")
+        knocks = socket.create_connection((host, int(port)), 60)
         assert [answered() for _ in range(50)] == list(range(2, 52)), "who is there is served"
+        until(lambda: "gateway: who connects has to wait" in log.read_text(), "the line about it")
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, before)
         until(lambda: not any(each.is_alive() for each in strangers), "an answer to all", 60)
         assert results["200"] + results["cut off"] == 4, results
+        knocks.sendall(soak.wire.connect("late"))
+        assert knocks.recv(4) == b"\x20\x02\x00\x00", "who came by MQTT is let in"
+        knocks.close()
         assert ask(at, "GET", "/things/lamp/shadow")[1]["version"] == 51
-    assert 0 < log.read_text().count("who connects has to wait") <= 4, (
+    assert 0 < log.read_text().count("http aws: who connects has to wait") <= 4, (
         "it is said, and does not fill the disk"
     )
     assert "Traceback" not in log.read_text()

@@ -19,6 +19,7 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 from slack_sdk.webhook import WebhookClient
 
 from tests.fake_slack import APP_TOKEN, BOT_TOKEN, SCOPES, FakeSlack, Next
+from tests.served import Served
 from tests.shop import ROOT, until
 
 SECRET = "the-signing-secret"
@@ -62,15 +63,8 @@ def app(*answers: Any) -> Iterator[tuple[str, Got]]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/events", got
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with Served(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as served:
+        yield f"http://127.0.0.1:{served.port}/events", got
 
 
 # --- the Web API

@@ -444,7 +444,8 @@ def test_the_counters_are_those_of_the_raw_rows_whenever_somebody_looks_and_from
         # A state that begins in the very moment of another counts from a millisecond later: nobody is told before it.
         begun = {(row["thing"], row["since"]): ms for ms, _, _, row in reversed(rows_)}
         attempts = deliveries(whole, Wanted())
-        sent = [(max(row["at"], begun[row["thing"], row["since"]]), 1, "deliveries", row) for row in attempts]
+        ended = accumulate((max(row["at"], begun[row["thing"], row["since"]]) for row in attempts), max)
+        sent = [(ms, 1, "deliveries", row) for ms, row in zip(ended, attempts, strict=True)]
         began = Tally(lambda: now)
         again, before = began, {}  # type: Tally, dict[tuple[str, str], float]
         for n, (_, _, table, row) in enumerate(sorted(rows_ + sent, key=lambda each: each[:2])):

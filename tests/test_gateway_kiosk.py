@@ -1,16 +1,20 @@
 """Kiosks: MQTT over WebSocket for anybody who can open the page, and what is kept from them."""
 
+import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import mqtt_wire as wire
 import pytest
-from mqtt_wire import HOST, Got, Heard, Running, eventually
+from fake_slack import FakeSlack
+from mqtt_wire import HOST, Got, Heard, Running, Wire, eventually, greeted, websocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
 from infra.local.gateway import Message, limits
+from tests.shop import Shop
 
 ANSWERS = ["get/accepted", "get/rejected", "update/delta", "update/documents"]
 WILDCARDS = tuple(f"$aws/things/+/shadow/{answer}" for answer in ANSWERS)
@@ -47,6 +51,43 @@ def test_a_kiosk_receives_the_answers_of_staff_and_booths_and_nothing_else(runni
         assert [kiosk.message().topic for _ in expected] == expected
         assert kiosk.quiet()
         assert [device.message().topic for _ in topics] == topics
+
+
+def test_a_screen_that_asks_for_its_booth_is_handed_all_whom_it_lists(tmp_path: Path) -> None:
+    booth, answered = "$aws/things/booth-main/shadow/get", "$aws/things/{}/shadow/get/accepted".format
+    with FakeSlack() as slack, Shop(tmp_path / "data", slack) as shop:
+        staff = [f"staff-{id}" for id in shop.wall(200)]
+        listed = ["button-demo", "staff-gone", "nonsense", *staff[1:]]
+        shop.place.shadows.update("button-demo", reported={"battery": 0.5})
+        shop.place.shadows.update("booth-main", reported={"staff": listed})
+        sock = socket.create_connection((HOST, int(shop.at.mqtt.rpartition(":")[2])))
+        with (
+            greeted(websocket(shop.at.websocket), "kiosk-main-1", WILDCARDS) as screen,
+            greeted(websocket(shop.at.websocket), "kiosk-main-2", WILDCARDS) as other,
+            greeted(websocket(shop.at.websocket), "kiosk-main-3", WILDCARDS[1:]) as deaf,
+            greeted(Wire(sock), "device", ("$aws/things/+/shadow/get/+",)) as device,
+        ):
+            screen.send(wire.publish(booth, b"", 0))
+            assert screen.message().topic == answered("booth-main"), "first whom to expect, then they"
+            handed = {got.topic: json.loads(got.payload) for got in (screen.message() for _ in staff[1:])}
+            assert set(handed) == {answered(thing) for thing in staff[1:]}
+            known = shop.shadow("staff-w7")
+            state = {half: known["state"][half] for half in ("desired", "reported")}
+            assert handed[answered("staff-w7")] == {
+                "state": state,
+                "version": 1,
+                "timestamp": pytest.approx(known["timestamp"], abs=30),
+            }
+            assert sum(len(json.dumps(each)) for each in handed.values()) < limits.MAX_THROUGHPUT
+            assert screen.quiet()
+            assert other.message().topic == device.message().topic == answered("booth-main")
+            deaf.send(wire.publish(booth, b"", 0))
+            for each in (screen, other, device):
+                assert each.message().topic == answered("booth-main")
+            device.send(wire.publish(booth, b"", 0))
+            assert device.message().topic == answered("booth-main")
+            assert device.quiet()
+            assert deaf.quiet(), "who did not ask to hear such answers hears none"
 
 
 @pytest.mark.parametrize("version", [4, 5])

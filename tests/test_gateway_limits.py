@@ -212,6 +212,19 @@ def test_a_name_is_a_level_of_a_topic_whatever_is_off(tmp_path: Path, name: str)
         assert place.http("GET", f"/things/{name.replace('/', '%2F').replace('#', '%23')}/shadow")[0] == 400
 
 
+def test_pages_and_response_topics_take_what_is_off(tmp_path: Path) -> None:
+    with twin(tmp_path, limits_off=frozenset({"names", "topics"})) as place:
+        data, names = place.boto("iot-data"), ["a b", "é"]
+        for name in names:
+            data.update_thing_shadow(thingName="x", shadowName=name, payload=b'{"state":{}}')
+        first = data.list_named_shadows_for_thing(thingName="x", pageSize=1)
+        last = data.list_named_shadows_for_thing(thingName="x", nextToken=first["nextToken"])
+        assert [first["results"], last["results"]] == [["a b"], ["é"]]
+        data.publish(topic="t", payload=b"", responseTopic="/" * 127)
+        with pytest.raises(data.exceptions.InvalidRequestException, match="responseTopic"):
+            data.publish(topic="t", payload=b"", responseTopic="/" * 128)
+
+
 def test_messages_and_topics_whose_limits_are_off_are_bounded(tmp_path: Path) -> None:
     with twin(tmp_path, limits_off=frozenset({"payload", "topics"})) as place:
         assert puback(place, "t", b"x" * 512 * 1024).body == b"\0\1"

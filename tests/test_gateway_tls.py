@@ -20,7 +20,7 @@ from awscrt import mqtt, mqtt5
 from awsiot import mqtt5_client_builder, mqtt_connection_builder
 from certificates import DAY, Authority, lock, policy, statement, write_policies
 from fake_slack import FakeSlack
-from mqtt_wire import HOST, Got, Running, Wire, eventually
+from mqtt_wire import HOST, Got, Running, Wire, eventually, greeted
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -89,7 +89,7 @@ class Encrypted(Running):
 
     def holder(self, name: str, client_id: str, *filters: str, version: int = 4, **how: Any) -> Wire:
         """Who holds this certificate, connected and subscribed at QoS 1."""
-        return self._greet(self.hello(self.ca.context(self.ca.held(name)), version), client_id, filters, how)
+        return greeted(self.hello(self.ca.context(self.ca.held(name)), version), client_id, filters, **how)
 
     def takes(self, name: str) -> bool:
         """Whether a socket is let in, and its client."""

@@ -19,8 +19,19 @@ from infra.aws import tables
 from infra.commands import history as command
 from infra.figures import by_person, calls, overall
 from infra.local import history
-from infra.local.history import Retention, Wanted, erase, note, prepare, prune, remember, rows
+from infra.local.history import (
+    Retention,
+    Wanted,
+    deliveries,
+    erase,
+    note,
+    prepare,
+    prune,
+    remember,
+    rows,
+)
 from infra.local.store import Store
+from infra.records import of_attempt
 from infra.settings import Settings, SettingsError
 from shadows.calls import read, volunteer
 from shadows.errors import Rejected
@@ -29,6 +40,7 @@ from shadows.shadow import JsonObject, Thing
 from shadows.staff import CallEvent
 from shadows.telling import Attempt, Delivery, MentionKind, NotTold, deliver, untold
 from tests import memory
+from tests.cloud import tables_on_aws
 from tests.fake_slack import FakeSlack
 from tests.shop import ADMIN_TOKEN, Shop, post, until
 
@@ -184,6 +196,15 @@ def test_a_data_folder_of_an_older_version_goes_on(tmp_path: Path, slack: FakeSl
         assert len(on_record(shop, staff="hana")["deliveries"]) == 1
 
 
+def test_that_a_note_is_forgotten_is_no_row_and_it_stays_on_record(db: sqlite3.Connection) -> None:
+    call = {"id": "01JD", "note": "by the green door", "end": "done"}
+    over = {"state": "idle", "since": NOW, "why": "done", "call": call}
+    bare = {**over, "call": {**call, "note": ""}}
+    remember(db, NOW, "staff-hana", None, {"desired": over, "reported": over})
+    remember(db, NOW, "staff-hana", {"desired": over, "reported": over}, {"desired": bare, "reported": bare})
+    assert [row["note"] for row in rows(db, Wanted())] == ["by the green door"]
+
+
 # --- How long
 
 
@@ -193,7 +214,7 @@ def transition(db: sqlite3.Connection, at: int, thing: str = "staff-hana") -> No
 
 
 def attempt(db: sqlite3.Connection, at: int) -> None:
-    note(db, at, Attempt(thing="staff-hana", asked=memory_asked()))
+    note(db, at, of_attempt(Attempt(thing="staff-hana", asked=memory_asked())))
 
 
 def memory_asked() -> Any:
@@ -328,7 +349,7 @@ def lived(events: list[tuple[str, str, int]]) -> sqlite3.Connection:
         else:
             shop.says(f"staff-{name}", CallEvent(kind), "see you" if kind == "ok" else "")
         for thing in people:
-            deliver(shop.place, thing, shop, note=lambda each: note(db, shop.now, each))
+            deliver(shop.place, thing, shop, note=lambda each: note(db, shop.now, of_attempt(each)))
     before: dict[str, JsonObject] = {}
     for thing, shadow in shop.shadows.written:
         now = {"desired": shadow.desired, "reported": shadow.reported}
@@ -390,17 +411,19 @@ def test_on_aws_a_name_goes_the_same_way(events: list[tuple[str, str, int]], who
         dynamo = table_on_aws()
         for row in rows(db, Wanted()):
             dynamo.put_item(TableName="history", Item=item_of(row, as_text=as_text))
+        told = kept_on_aws(dynamo, db)
         before = statistics(tables.history(dynamo, "history"))
-        assert tables.erase(dynamo, "history", f"staff-{who}") == "erased-1"
-        found = tables.history(dynamo, "history")
+        assert tables.erase(dynamo, "history", "tries", f"staff-{who}") == "erased-1"
+        found, tried = tables.history(dynamo, "history"), tables.deliveries(dynamo, "tries")
         assert statistics(found) == before
-        assert f"staff-{who}" not in json.dumps(found)
+        assert len(tried) == len(told)
+        assert f"staff-{who}" not in json.dumps([found, tried])
         assert who.title() not in json.dumps(found)
         assert not any(row["note"] for row in found if row["thing"] == "erased-1")
         items = dynamo.scan(TableName="history")["Items"]
         assert {item["expires"]["N"] for item in items} == {"7"}
         with pytest.raises(Rejected, match="nothing is on record"):
-            tables.erase(dynamo, "history", f"staff-{who}")
+            tables.erase(dynamo, "history", "tries", f"staff-{who}")
 
 
 def test_the_commands_read_and_erase_the_same_on_aws() -> None:
@@ -409,38 +432,74 @@ def test_the_commands_read_and_erase_the_same_on_aws() -> None:
         dynamo = table_on_aws()
         for row in rows(db, Wanted()):
             dynamo.put_item(TableName="history", Item=item_of(row, as_text=False))
+        told = kept_on_aws(dynamo, db)
         account = SimpleNamespace(client=lambda _service: dynamo)
-        here: Any = SimpleNamespace(
-            on_aws=True, account=account, outputs={"HistoryTable": "history"}, place=shop.place
-        )
+        outputs = {"HistoryTable": "history", "DeliveryTable": "tries"}
+        here: Any = SimpleNamespace(on_aws=True, account=account, outputs=outputs, place=shop.place)
+        found = command.on_record(here)
+        assert found["deliveries"] == [{name: row[name] for name in tables.COLUMNS} for row in told]
+        late = command.on_record(here, since=told[-2]["at"], booth=told[-1]["thing"].replace("staff-", "by-"))
+        assert len(late["deliveries"]) == 1
         found = command.on_record(here, staff="hana", booth="by-hana")
         assert {row["thing"] for row in found["rows"]} == {"staff-hana"}
         assert [row["state"] for row in found["rows"]] == ["calling", "idle", "calling", "running"]
-        assert (found["deliveries"], found["complete"]) == ([], True)
-        assert command.on_record(here, booth="by-nobody")["rows"] == []
+        wanted = Wanted(thing="staff-hana", booth="by-hana")
+        assert [row["at"] for row in found["deliveries"]] == [row["at"] for row in deliveries(db, wanted)]
+        assert found["deliveries"]
+        assert found["complete"]
+        nothing = {"rows": [], "deliveries": [], "complete": True}
+        assert command.on_record(here, booth="by-nobody") == nothing
+        assert command.on_record(here, until=1) == command.on_record(here, since=told[-1]["at"]) == nothing
         shop.staff("hana")
         with pytest.raises(Rejected, match="still there"):
             command.erase(here, "hana")
         shop.things.delete("staff-hana")
         assert command.erase(here, "hana") == "erased-1"
-        assert command.on_record(here, staff="hana")["rows"] == []
+        assert command.on_record(here, staff="hana") == nothing
+        del outputs["DeliveryTable"]  # deployed before there was one
+        assert command.on_record(here)["deliveries"] == []
+        assert command.on_record(here)["rows"]
+
+
+def test_on_aws_a_try_that_comes_twice_is_on_record_once_and_what_cannot_be_kept_holds_up_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with mock_aws():
+        dynamo = table_on_aws()
+        times = iter((1_000, 2_000, 3_000, 4_000, 5_000))
+        kept = tables.Deliveries(dynamo, "tries", lambda: next(times), days=2)
+        row = of_attempt(Attempt(thing="staff-hana", asked=memory_asked(), kind="alert sms", outcome="sent"))
+        kept.note(row, "1")
+        kept.note(row, "1")
+        kept.note({**row, "outcome": "delivered"}, "1")
+        kept.note(row, "2")
+        on_record = tables.deliveries(dynamo, "tries")
+        assert [(each["at"], each["outcome"]) for each in on_record] == [
+            (1_000, "sent"),
+            (3_000, "delivered"),
+            (4_000, "sent"),
+        ]
+        items = dynamo.scan(TableName="tries")["Items"]
+        assert {int(item["expires"]["N"]) for item in items} == {172_801, 172_803, 172_804}
+        assert not caplog.records
+        dynamo.delete_table(TableName="tries")
+        kept.note(row, "3")
+        assert [each.getMessage() for each in caplog.records] == ["A try is not on record"]
+
+
+def kept_on_aws(dynamo: Any, db: sqlite3.Connection) -> list[JsonObject]:
+    """Have the table on AWS keep what is on record here of each try."""
+    told = deliveries(db, Wanted())
+    for row in told:
+        kept = tables.Deliveries(dynamo, "tries", lambda at=row["at"]: at, days=400)  # type: ignore[misc]
+        kept.note({name: row[name] for name in tables.COLUMNS if name != "at"}, str(row["n"]))
+    return told
 
 
 def table_on_aws() -> Any:
-    """The history's table, as the template makes it."""
+    """The history's tables."""
     dynamo = boto3.client("dynamodb", region_name="us-east-1")
-    dynamo.create_table(
-        TableName="history",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[
-            {"AttributeName": "thing", "AttributeType": "S"},
-            {"AttributeName": "since", "AttributeType": "N"},
-        ],
-        KeySchema=[
-            {"AttributeName": "thing", "KeyType": "HASH"},
-            {"AttributeName": "since", "KeyType": "RANGE"},
-        ],
-    )
+    tables_on_aws(dynamo, HistoryTable="history", DeliveryTable="tries")
     return dynamo
 
 

@@ -142,8 +142,9 @@ def test_nothing_is_wrong_when_the_link_is_lost_and_where_a_code_is_typed(shop: 
     page.context.set_offline(True)
     expect(page.locator("body")).to_have_attribute("data-link", "lost", timeout=6_000)
     expect(tile(page, "idle").locator("time")).to_contain_text("前")
-    for theme in ("light", "dark"):
+    for theme, grey in (("light", "rgb(217, 223, 230)"), ("dark", "rgb(16, 21, 27)")):
         page.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+        expect(tile(page, "idle")).to_have_css("background-color", grey)
         assert violations(page) == [], theme
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
@@ -22,11 +22,14 @@ import slack_bridge.doors as slack_doors
 from button_handlers.flask_doors import blueprint as button_blueprint
 from infra import lambdas
 from infra.alerts.flask_doors import blueprint as answer_blueprint
+from infra.alerts.links import Link, status_purpose, token
 from infra.alerts.twilio import signature
 from infra.aws.place import client
 from infra.aws.tables import UnknownButtons
+from shadows import alerts
 from shadows.calls import read
 from shadows.errors import Rejected
+from shadows.registry import NewButton, add_button
 from shadows.staff import StaffState
 from slack_bridge.flask_doors import blueprint as slack_blueprint
 from tests import memory
@@ -34,6 +37,7 @@ from tests.cloud import (
     BEAM_KEY,
     BUTTON_TOKEN,
     IMSI,
+    LINK_KEY,
     OUTGOING_TOKEN,
     SIGNING_SECRET,
     Cloud,
@@ -44,7 +48,8 @@ from tests.cloud import (
 )
 from tests.fake_slack import FakeSlack, signed
 from tests.fake_twilio import TOKEN as TWILIO_TOKEN
-from tests.fake_twilio import URL, FakeTwilio, Sms
+from tests.fake_twilio import URL, FakeTwilio, Sms, refuses
+from tests.receiver import SECRET, Receiver, answers
 
 PAYLOADS = Path(__file__).parent / "payloads"
 TOKEN = {"Authorization": f"Bearer {BUTTON_TOKEN}"}
@@ -307,14 +312,19 @@ def alerted(here: Cloud, twilio: FakeTwilio) -> Sms:
     """Hana is called, and gets an SMS."""
     here.run("button", press())
     assert ["<@U0HANA>" in text for text in here.slack.texts] == [True]
+    assert here.run("alert", {"Records": until_asked(here)}) == {"batchItemFailures": []}
+    (sms,) = twilio.got
+    return sms
+
+
+def until_asked(here: Cloud) -> list[dict[str, Any]]:
+    """Let the alarms ring until somebody is to be reached by another way; what Lambda brings of it."""
     end = time.monotonic() + 8
     while not (asked := here.alerts()):
         assert time.monotonic() < end
         here.run("timer", {"Records": here.queued()})
         time.sleep(0.05)
-    assert here.run("alert", {"Records": asked}) == {"batchItemFailures": []}
-    (sms,) = twilio.got
-    return sms
+    return asked
 
 
 def to_answer(method: str, url: str, body: bytes = b"", **headers: str) -> dict[str, Any]:
@@ -350,10 +360,107 @@ def test_what_twilio_says_later_is_taken_if_it_has_signed_it(
     assert "8190" not in caplog.text
 
 
+def test_what_became_of_an_alert_is_on_record_once_however_often_aws_and_twilio_say_it(
+    alerting: Cloud, twilio: FakeTwilio
+) -> None:
+    alerting.run("button", press())
+    twilio.next(refuses(429, 20429))
+    asked = until_asked(alerting)
+    for _ in range(2):
+        alerting.run("alert", {"Records": asked})
+    call = read(alerting.place, "staff-hana").call.id
+    about = {"thing": "staff-hana", "call": call, "state": "calling", "kind": "alert twilio", "count": 1}
+    assert [each.items() >= about.items() for each in alerting.tries()] == [True, True]
+    assert [(each["outcome"], each["reason"]) for each in alerting.tries()] == [
+        ("failed", "Twilio answered 429, code 20429"),
+        ("accepted", ""),
+    ]
+    first = twilio.got[-1].form["StatusCallback"]
+    link = Link(thing="staff-hana", call=call, expires=2_000_000_000)
+    second = f"https://the-api.example/answer/status-0-2/{token(link, status_purpose(0, 2), LINK_KEY)}"
+    for url, status in [(first, "sent"), (first, "delivered"), (second, "delivered")] * 2:
+        form = {"MessageStatus": status, "To": "+819077770001"}
+        right = signature(TWILIO_TOKEN, url, form.items())
+        said = to_answer("POST", url, urlencode(form).encode(), X_Twilio_Signature=right, **CONTENT)
+        assert alerting.run("answer", said)["statusCode"] == 204
+    outcomes = ["failed", "accepted", "sent", "delivered", "delivered"]  # the last of a second message
+    assert [each["outcome"] for each in alerting.tries()] == outcomes
+    assert "8190" not in json.dumps(client("dynamodb").scan(TableName="DeliveryTable"))
+
+
+def test_an_alert_that_was_cut_off_before_its_report_is_one_row_for_each_message_that_was_sent(
+    alerting: Cloud, twilio: FakeTwilio
+) -> None:
+    alerting.run("button", press())
+    asked = {"Records": until_asked(alerting)}
+    with patch.object(alerts, "_report", side_effect=ConnectionError("IoT is down")):
+        alerting.run("alert", asked)
+        alerting.run("alert", asked)  # Lambda invoked twice with what SQS brought once
+    assert [each["outcome"] for each in alerting.tries()] == ["accepted"]
+    asked["Records"][0]["attributes"]["ApproximateReceiveCount"] = "2"
+    alerting.run("alert", asked)
+    assert [each["outcome"] for each in alerting.tries()] == ["accepted", "accepted"]
+    assert len(twilio.got) == 3
+
+
+def test_a_table_that_is_down_costs_no_alert(
+    alerting: Cloud, twilio: FakeTwilio, caplog: pytest.LogCaptureFixture
+) -> None:
+    client("dynamodb").delete_table(TableName="DeliveryTable")
+    assert "is waiting" in alerted(alerting, twilio).form["Body"]
+    assert "A try is not on record" in caplog.text
+    assert read(alerting.place, "staff-hana").alerted.endswith("/1")
+
+
+# --- what clicks start
+
+
+@pytest.fixture
+def starting(slack: FakeSlack) -> Iterator[tuple[Cloud, Receiver]]:
+    """A stack where one click of a button may tell another program."""
+    with Receiver() as program:
+        address = program.url()
+        allowed = {"STAFFCALL_ACTIONS": f"webhook:{urlsplit(address).hostname}"}
+        with cloud(slack, STAFFCALL_WEBHOOK_SECRET=SECRET) as here, patch.dict(os.environ, allowed):
+            add_button(here.place, NewButton(id="starts", single=f"webhook:{address}"))
+            lambdas._wired.cache_clear()
+            yield here, program
+
+
+def test_what_came_of_a_click_is_on_record_each_try_once_as_on_one_machine(
+    starting: tuple[Cloud, Receiver],
+) -> None:
+    here, program = starting
+    program.next(answers(503))
+    assert here.run("button", press(button="starts"))["statusCode"] == 200
+    first = {"Records": here.queued()}
+    here.run("timer", first)
+    again = {"Records": [{**first["Records"][0], "messageId": "the next"}]}
+    here.run("timer", again)
+    here.run("timer", again)  # it is done: nothing is started, and nothing noted
+    tried = here.tries()
+    order = here.place.shadows.get("button-starts").reported["action"]
+    what = {
+        "thing": "button-starts",
+        "call": order["id"],
+        "state": "SINGLE",
+        "since": order["at"],
+        "count": 1,
+    }
+    assert [each.items() >= {**what, "kind": "action webhook:127.0.0.1"}.items() for each in tried] == [
+        True
+    ] * 2
+    assert [(each["outcome"], each["reason"]) for each in tried] == [
+        ("failed", "answered 503"),
+        ("accepted", ""),
+    ]
+    assert (order["result"], len(program.got)) == ("accepted", 2)
+
+
 def test_both_doors_of_a_link_answer_the_same(alerting: Cloud, twilio: FakeTwilio) -> None:
     sms = alerted(alerting, twilio)
     app = Flask(__name__)
-    app.register_blueprint(answer_blueprint(lambdas.wired().answer_services))
+    app.register_blueprint(answer_blueprint(lambdas.wired().answer_services("/answer/")))
     status = sms.form["StatusCallback"]
     for method, url, body in (
         ("GET", sms.link, b""),

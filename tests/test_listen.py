@@ -46,6 +46,7 @@ class Door:
 
     def __init__(self, folder: Path) -> None:
         self.now = 1_793_235_600.0
+        self.set_by = 0.0  # what became of the system's clock
         self.got: list[JsonObject] = []
         self.fails: list[Exception] = []
         self.is_down = False
@@ -56,7 +57,12 @@ class Door:
 
     def __enter__(self) -> Self:
         self.listener = Listener(
-            Spool(self.folder), self.send, self.is_button, self.said.append, clock=lambda: self.now
+            Spool(self.folder),
+            self.send,
+            self.is_button,
+            self.said.append,
+            clock=lambda: self.now + self.set_by,
+            awake_s=lambda: self.now,
         )
         self.listener.start()
         return self
@@ -128,6 +134,16 @@ def test_what_is_no_press_is_answered_so_and_kept_nowhere(door: Door, data: byte
     assert door.settled() == []
 
 
+def test_nobody_who_reads_along_any_more_keeps_no_press_back(door: Door) -> None:
+    def gone(_line: str) -> None:
+        raise BrokenPipeError
+
+    door.listener._say = gone
+    for host in ("10.0.0.7", "10.0.0.8"):
+        assert door.listener.packet(SINGLE, host) == b"200"
+    assert door.settled() == ["10-0-0-7", "10-0-0-8"]
+
+
 def test_the_same_packet_again_is_the_same_press_for_two_seconds(door: Door) -> None:
     for _ in range(3):
         assert door.listener.packet(SINGLE, "10.0.0.7") == b"200"
@@ -135,6 +151,7 @@ def test_the_same_packet_again_is_the_same_press_for_two_seconds(door: Door) -> 
     door.listener.packet(SINGLE, "10.0.0.8")
     assert sorted(door.settled()) == ["10-0-0-7", "10-0-0-8"]
     door.now += UDP_HOLD_S
+    door.set_by = -3600  # nor is a press lost to a clock that was set back
     door.listener.packet(SINGLE, "10.0.0.7")
     assert len(door.settled()) == 3
 

@@ -1,13 +1,14 @@
 """What somebody tells the visitor from their way, and when they promise to be there."""
 
 import itertools
+import json
 from dataclasses import replace
 
 import pytest
 
 from shadows.calls import Outcome, Place, read, record
 from shadows.cards import cards_of
-from shadows.reset import Alarm, restamp, ring
+from shadows.reset import NOTE_KEPT_MS, Alarm, restamp, ring
 from shadows.staff import LATE_MS, LONGEST_MS, CallEvent, End, Event, StaffState, answered
 from slack_bridge.answer import answer
 from slack_bridge.phrases import phrases
@@ -247,6 +248,45 @@ def test_the_next_call_begins_without_the_note_and_the_promise(shop: Shop) -> No
     shop.press(hana)
     call = read(shop.place, hana).call
     assert (call.note, call.promised) == ("", 0)
+
+
+@pytest.mark.parametrize("kind", [CallEvent.DONE, CallEvent.AWAY, CallEvent.ENDED])
+def test_a_note_is_gone_ten_minutes_after_its_call_and_what_happened_is_not(
+    shop: Shop, kind: CallEvent
+) -> None:
+    hana, _ = on_the_way(shop, "ok, by the green door")
+    record(shop.place, hana, Event(kind=kind))
+    over = read(shop.place, hana).asked
+    shop.now = over.since + NOTE_KEPT_MS
+    shop.sweep()  # Slack has not been told
+    assert read(shop.place, hana).call.note == "by the green door"
+    shop.deliver(hana)
+    shop.sweep()
+    gone = shop.shadows.get(hana)
+    assert "green" not in json.dumps([gone.desired, gone.reported])
+    after = read(shop.place, hana)
+    assert replace(after.asked, call=replace(after.call, note="by the green door")) == over
+    assert not after.untold
+    shop.sweep()
+    assert shop.shadows.get(hana).version == gone.version
+
+
+def test_a_note_stays_while_somebody_is_on_the_way_and_for_ten_minutes_after(shop: Shop) -> None:
+    hana, _ = on_the_way(shop, "ok, 30 min, by the green door")
+    shop.now += NOTE_KEPT_MS
+    shop.sweep()
+    assert (read(shop.place, hana).state, read(shop.place, hana).call.note) == (
+        StaffState.RUNNING,
+        "30 min, by the green door",
+    )
+    says(shop, "done")
+    shop.deliver(hana)
+    shop.now = read(shop.place, hana).asked.since + NOTE_KEPT_MS - 1
+    shop.sweep()
+    assert read(shop.place, hana).call.note
+    shop.now += 1
+    shop.sweep()
+    assert not read(shop.place, hana).call.note
 
 
 # --- promises

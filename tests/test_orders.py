@@ -168,8 +168,8 @@ def test_screens_are_listed_as_they_come_and_go() -> None:
     at[0] += 5000
     kiosks.left(one, 2.0)
     assert kiosks.seen() == [
-        {"client": "kiosk-main-two", "booth": "main", "since": NOW + 5000, "left": 0},
         {"client": "kiosk-main-one", "booth": "main", "since": NOW, "left": NOW + 8000},
+        {"client": "kiosk-main-two", "booth": "main", "since": NOW + 5000, "left": 0},
     ]
     kiosks.came(one, 30.0)
     assert kiosks.seen()[-1] == {

@@ -145,9 +145,19 @@ def test_a_bad_field_of_staff_is_refused_by_its_name(field: str, value: str) -> 
     assert message.startswith(f"{field}: expected")
 
 
-def test_the_longest_and_the_shortest_that_is_allowed_is_taken() -> None:
-    NewStaff(id="0", name="x", slack="W12", phone="110")
-    NewStaff(id="x" * 24, name="é" * 80, role="👩‍💻" * 20, slack="U" + "9" * 20, phone="1" * 15)
+@pytest.mark.parametrize(
+    ("id", "name", "role", "slack", "phone"),
+    [("0", "x", "", "W12", "110"), ("x" * 24, "é" * 80, "👩‍💻" * 20, "U" + "9" * 20, "1" * 15)],
+    ids=["shortest", "longest"],
+)
+def test_the_longest_and_the_shortest_that_is_allowed_is_taken(
+    shop: Shop, id: str, name: str, role: str, slack: str, phone: str
+) -> None:
+    assert add(shop, id, name=name, role=role, slack=slack, phone=phone) is Done.ADDED
+    kept = registry.person(shop.place, id)
+    assert kept.staff
+    assert (kept.id, kept.slack, kept.phone) == (id, slack, phone)
+    assert (kept.staff.name, kept.staff.role) == (name, role)
 
 
 def test_a_slack_id_belongs_to_one_person(shop: Shop) -> None:
@@ -180,7 +190,7 @@ def test_who_was_told_something_in_slack_is_still_the_same(shop: Shop, books: st
 
 def test_somebody_can_be_listed_at_a_second_booth(shop: Shop) -> None:
     add(shop, "hana")
-    assert add(shop, "hana", booth="east") is Done.REPAIRED
+    assert add(shop, "hana", booth="east") is Done.CHANGED
     assert registry.person(shop.place, "hana").booths == ("east", "main")
 
 
@@ -193,7 +203,7 @@ def test_adding_again_after_a_crash_at_any_write_ends_like_one_that_did_not_cras
         crashed = crash_at(other, write, lambda other=other: add(other, "hana"))  # type: ignore[misc]
         if not crashed:
             break
-        assert add(other, "hana") in (Done.ADDED, Done.REPAIRED)
+        assert add(other, "hana") in (Done.ADDED, Done.CHANGED)
         assert everything(other) == whole
         write += 1
     assert write >= 4
@@ -542,7 +552,7 @@ def test_a_removed_button_is_gone_with_its_shadow(shop: Shop) -> None:
 def test_a_booth_has_its_id_for_a_title_until_it_gets_one(shop: Shop) -> None:
     assert registry.add_booth(shop.place, NewBooth(id="main")) is Done.ADDED
     assert registry.booth(shop.place, "main").title == "main"
-    assert registry.add_booth(shop.place, NewBooth(id="main", title="正面")) is Done.REPAIRED
+    assert registry.add_booth(shop.place, NewBooth(id="main", title="正面")) is Done.CHANGED
     assert registry.add_booth(shop.place, NewBooth(id="main", title="正面")) is Done.THERE
     assert registry.add_booth(shop.place, NewBooth(id="main")) is Done.THERE
     refused(409, lambda: registry.add_booth(shop.place, NewBooth(id="main", title="Side")))
@@ -566,7 +576,7 @@ def test_a_button_brings_whom_it_calls_their_number_and_what_to_say(shop: Shop) 
     }  # fmt: skip
     assert registry.add_button(shop.place, new) is Done.THERE
     shop.shadows.update("booth-bed", reported={"message": None})
-    assert registry.add_button(shop.place, new) is Done.REPAIRED
+    assert registry.add_button(shop.place, new) is Done.CHANGED
 
 
 def test_who_is_there_gets_the_number_but_no_other_one(shop: Shop) -> None:

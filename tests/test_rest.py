@@ -432,6 +432,16 @@ def test_a_wrong_verb_or_path_is_refused_cleanly(place: Rest, method: str, path:
     assert ("allow" in headers) == (status == 405)
 
 
+def test_a_call_that_is_not_served_says_so_and_never_that_something_is_not_there(
+    place: Rest, shadows: Any, iot: Any
+) -> None:
+    calls = [lambda: shadows.get_connection(clientId="lamp"), iot.list_policies]
+    for call, path in zip(calls, ("GET /connections/lamp", "GET /policies"), strict=True):
+        with pytest.raises(ClientError, match=f"{path} is not served here") as no:
+            call()
+        assert no.value.response["Error"]["Code"] == "UnknownOperationException"
+
+
 # --- Who may come
 
 

@@ -7,12 +7,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import paho.mqtt.client as paho
 import pytest
 
 from infra import running
+from infra.local import run
+from infra.settings import Settings, SettingsError
 from tests.fake_slack import FakeSlack
 from tests.shop import Process, Shop, get, post, until
 
@@ -65,6 +68,15 @@ def test_one_port_for_two_listeners_is_one_line_that_names_it(tmp_path: Path) ->
 def test_a_data_folder_that_cannot_be_made_is_one_line_that_names_it(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file, not a folder")
     assert "STAFFCALL_DATA" in failed(tmp_path)
+
+
+def test_a_place_without_its_pages_says_how_to_install_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "DIST", tmp_path)
+    with ExitStack() as stack, pytest.raises(SettingsError, match="pip install -e"):
+        run.start(Settings(data=tmp_path / "data"), stack)
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_second_place_on_the_same_data_is_refused(tmp_path: Path, slack: FakeSlack) -> None:

@@ -613,6 +613,16 @@ def test_a_client_token_has_at_most_64_bytes(door: Door, thing: str, token: str,
     assert code == 200 or answer.body["message"] == "Invalid clientToken"
 
 
+@pytest.mark.parametrize("token", ["x" * 65, "é" * 33, 5, None])
+def test_a_get_that_cannot_be_answered_under_its_token_is_refused_as_an_update_is(
+    mqtt: Mqtt, thing: str, token: object
+) -> None:
+    assert mqtt.ask("update", thing, {"state": {}}).code == 200
+    answer = mqtt.ask("get", thing, {"clientToken": token})
+    assert answer.said == [("get/rejected", {"code": 400, "message": "Invalid clientToken"})]
+    assert mqtt.ask("get", thing, {"clientToken": "x" * 64}).body["clientToken"] == "x" * 64
+
+
 def broken(place: Twin, what: str) -> Any:
     """A client whose requests are bent on their way."""
     client = place.boto("iot-data")

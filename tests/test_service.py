@@ -8,17 +8,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from infra.local.service import LocalShadows, Message, Operation, ShadowName, ShadowService, request_of
 from infra.local.store import Store
 from shadows.document import update_payload
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject
+from tests.test_store import held
 
 T = "$aws/things/staff-hana/shadow"
 HOUR = 3_600_000
@@ -427,6 +431,49 @@ def test_what_comes_together_is_counted_one_by_one(place: Place) -> None:
     assert place.shadows.get("staff-hana").version == 5
 
 
+VALUES: list[Any] = [0, 1, True, None, "x" * 8170, [], [{"b": None}], {}, {"b": 1}, {"b": None}]
+STATES: list[Any] = [None, {}, {"desired": None}, {"desired": 5}, {"reported": {"a": 1}}]
+STATES += [{"desired": {"a": value, "c": 1}} for value in VALUES]
+BODIES = [b"", b"{", b'{"clientToken": "t"}', b'{"clientToken": 7}']
+BODIES += [json.dumps({"state": state}).encode() for state in STATES]
+BODIES += [json.dumps({"state": {"desired": {"v": n}}, "version": n}).encode() for n in range(1, 5)]
+REQUESTS = st.tuples(
+    st.sampled_from(["1/shadow", "2/shadow", "2/shadow/name/n"]),
+    st.sampled_from(Operation),
+    st.sampled_from(BODIES),
+)
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Place]]:
+    folder = tmp_path_factory.mktemp("pair")
+    pair = Place(folder / "together.sqlite", throttle=False), Place(folder / "alone.sqlite", throttle=False)
+    yield pair
+    for place in pair:
+        place.store.close()
+
+
+NAMES = count()
+
+
+@given(groups=st.lists(st.lists(REQUESTS, min_size=1, max_size=15), min_size=1, max_size=3))
+def test_what_comes_together_is_answered_as_what_comes_one_after_the_other(
+    pair: tuple[Place, Place], groups: list[list[tuple[str, Operation, bytes]]]
+) -> None:
+    together, alone = pair
+    new = next(NAMES)  # things that nobody has asked for before
+    for group in groups:
+        asked = [(f"$aws/things/{new}-{at}/{what}", body) for at, what, body in group]
+        go = held(together.store)
+        answers = [together.service.handle(*each) for each in asked]
+        go.set()
+        expected = [alone.service.handle(*each).result(10) for each in asked]
+        assert [each.result(10) for each in answers] == expected
+    assert together.said == alone.said
+    together.said.clear()
+    alone.said.clear()
+
+
 def test_a_damaged_document_is_refused_alone(place: Place) -> None:
     for thing in ("staff-1", "staff-2", "staff-3"):
         place.shadows.update(thing, reported={"n": 1})
@@ -472,3 +519,19 @@ def test_many_shadows_are_read_as_one_by_one_but_those_that_cannot_be(place: Pla
     )
     assert place.shadows.get_many(things) == {}, "who asks for each alone hears what is wrong with it"
     assert place.shadows.get("staff-0").desired == {"for": "staff-0"}
+
+
+def test_of_whom_a_booth_lists_those_are_handed_out_who_can_be_read(place: Place) -> None:
+    handed: Queue[list[Message]] = Queue()
+    for n in range(4):
+        place.shadows.update(f"staff-{n}", desired={"name": "花"}, reported={"n": 1e-7})
+    place.service.hand_out("booth-main", handed.put)
+    assert handed.get(timeout=10) == [], "no booth"
+    place.shadows.update("booth-main", reported={"staff": [f"staff-{n}" for n in range(6)]})
+    place.shadows.delete("staff-1")
+    place.store.run(lambda db: db.execute("UPDATE shadows SET document = '[' WHERE thing = 'staff-2'"))
+    place.service.hand_out("booth-main", handed.put)
+    answer = (
+        '{"state":{"desired":{"name":"花"},"reported":{"n":1e-07}},"version":1,"timestamp":1000}'.encode()
+    )
+    assert handed.get(timeout=10) == [(f"$aws/things/staff-{n}/shadow/get/accepted", answer) for n in (0, 3)]

@@ -49,6 +49,7 @@ def test_a_part_is_silent_when_one_sign_is_missing_and_before_a_second_one_is(pa
     (trouble,) = troubles(sign(part, LATE * period, period))
     assert trouble.since == NOW - int(1000 * LATE * period)
     assert trouble.fix
+    assert trouble.what in watch.KINDS, "or nobody would hear of it"
     assert 1 < LATE < 2
 
 
@@ -259,7 +260,8 @@ def floor(calm: Calm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setattr(run, "LocalPlace", Seen)
     with FakeSlack() as slack:
         slack.open_channel("C0FLOOR", "U0HANA", "U0SORA")
-        with Shop(tmp_path / "data", slack, **APP, slack_api_url=slack.api_url) as shop:
+        more = {"slack_api_url": slack.api_url, "alerts": ("json://127.0.0.1:9/{mail}",)}
+        with Shop(tmp_path / "data", slack, **APP, **more) as shop:
             shop.furnish()
             yield Floor(shop, made[0])
 
@@ -329,6 +331,15 @@ def test_a_thread_that_dies_or_hangs_is_silent_until_it_works_again(
     if dies:
         revive()
     floor.is_heard_again(what, words)
+
+
+@pytest.mark.parametrize(
+    ("part", "what", "words"),
+    [("alerter", "alert", "Nobody sends alerts"), ("actions", "action", "Nobody starts what clicks start")],
+)
+def test_a_thread_of_errands_that_has_ended_is_said(floor: Floor, part: str, what: str, words: str) -> None:
+    getattr(floor.place, part).stop()
+    floor.goes_silent(what, words)
 
 
 def test_a_full_disk_is_said_until_there_is_room_again(floor: Floor) -> None:

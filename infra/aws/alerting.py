@@ -10,16 +10,18 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from infra.aws.tables import Deliveries
+from infra.records import of_attempt
 from shadows.alerts import NotSent, Sender, deliver, is_open
 from shadows.calls import Place, read
 from shadows.errors import Rejected
-from shadows.telling import Attempt
+from shadows.telling import Attempt, Note
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 log = logging.getLogger(__name__)
-log.setLevel(logging.INFO)  # its log is the record
+log.setLevel(logging.INFO)
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 15.0  # a call does not wait for long
@@ -54,9 +56,15 @@ class Asks:
 class Alerter:
     """Sends what the queue says: one alert for each message, which comes again for the next."""
 
-    def __init__(self, place: Place, asks: Asks, sender: Callable[[], Sender | None]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        asks: Asks,
+        sender: Callable[[], Sender | None],
+        on_record: Deliveries | None = None,
+    ) -> None:
         """``sender`` is made at the first alert, for it takes a while."""
-        self._place, self._asks, self._sender = place, asks, sender
+        self._place, self._asks, self._sender, self._on_record = place, asks, sender, on_record
 
     def take(self, records: Iterable[Mapping[str, Any]]) -> list[str]:
         """Do what these records of Lambda's say; the answer is the ids of those that come again."""
@@ -76,7 +84,8 @@ class Alerter:
             if sender is None:
                 log.warning("No way is set any more: %s is not reached", thing)
                 return None
-            went_on = deliver(self._place, thing, sender, noted)
+            note = noting(self._on_record, f"{record['messageId']}.{tries}")
+            went_on = deliver(self._place, thing, sender, note)
             return 0.0 if went_on and is_open(read(self._place, thing)) else None
         except NotSent as no:
             return pause_s if no.retry_after_s is None else no.retry_after_s
@@ -87,8 +96,19 @@ class Alerter:
             return pause_s
 
 
-def noted(attempt: Attempt) -> None:
-    """Keep the record of an attempt."""
+def noting(on_record: Deliveries | None, event: str) -> Note:
+    """A function that keeps the record of the attempts that ``event`` leads to; their log has them, too."""
+
+    def note(attempt: Attempt) -> None:
+        logged(attempt)
+        if on_record and attempt.kind:
+            on_record.note(of_attempt(attempt), event)
+
+    return note
+
+
+def logged(attempt: Attempt) -> None:
+    """Say in the log what became of an attempt, if it was one to say something."""
     if not attempt.kind:
         return
     level = logging.WARNING if attempt.reason else logging.INFO

@@ -1,5 +1,6 @@
 """The AWS place: the services of the Lambda functions, built from what the stack gives them."""
 
+import hashlib
 import logging
 import time
 from collections.abc import Mapping
@@ -14,10 +15,10 @@ import button_handlers.doors as button_doors
 import slack_bridge.doors as slack_doors
 from infra.actions import Starter
 from infra.aws import quiet
-from infra.aws.alerting import Alerter, Asks, noted
+from infra.aws.alerting import Alerter, Asks, noting
 from infra.aws.outbox import Outbox
 from infra.aws.settling import SWEEPERS, NotedShadows, Queue, Settler
-from infra.aws.tables import UnknownButtons
+from infra.aws.tables import Deliveries, UnknownButtons
 from infra.settings import Settings
 from infra.slack import announce_duty, bot_of, teller_of, way_of
 from infra.ways import channels_of, senders_of
@@ -44,6 +45,10 @@ CONFIG: Final = Config(
     read_timeout=5,
     max_pool_connections=SWEEPERS,
 )
+# What is only noted holds up neither a press nor an alert: a function that was ended for it would send that once more.
+NOTING: Final = CONFIG.merge(
+    Config(retries={"mode": "standard", "max_attempts": 2}, connect_timeout=1, read_timeout=1)
+)
 LINK_KEY: Final = "LINK_KEY"  # signs the links of alerts; made by deploying, and nobody's setting
 PATIENCE_S: Final = 1.0  # Slack waits for the function's answer for 3 s
 
@@ -54,9 +59,14 @@ def now_ms() -> int:
 
 
 @cache
-def client(service: Any, config: Config = CONFIG) -> Any:
+def client(service: Any, config: Config | None = None) -> Any:
     """The boto3 client of a service: one, for as long as the function lives."""
-    return boto3.client(service, config=config)
+    return boto3.client(service, config=config or (NOTING if service == "dynamodb" else CONFIG))
+
+
+def registry() -> Place:
+    """What somebody who only registers needs; no secret."""
+    return Place(shadows=AwsShadows(client("iot-data")), things=AwsThings(client("iot")), clock=now_ms)
 
 
 class AwsPlace:
@@ -97,6 +107,8 @@ class AwsPlace:
         say = partial(publish, client("iot-data"))
         starter = Starter(settings.actions, settings.webhook_secret, say, named_only=True)
         asks = Asks(client("sqs"), env.get("STACK_ALERTS", ""))
+        tries = env.get("STACK_DELIVERIES")  # of those functions that may write there
+        on_record = Deliveries(client("dynamodb"), tries, now_ms, settings.history_days) if tries else None
         self.settler = Settler(
             place,
             shadows,
@@ -106,13 +118,15 @@ class AwsPlace:
             doer=starter,
             sweeps_buttons=bool(settings.actions.each),
             asks=asks if place.channels.each else None,
+            on_record=on_record,
         )
-        self.alerter = Alerter(seen, asks, lambda: self._senders)
+        self.alerter = Alerter(seen, asks, lambda: self._senders, on_record)
         self.outbox = Outbox(
             client("sqs"), env.get("STACK_OUTBOX", ""), settings.webhook_urls, settings.webhook_secret
         )
         self._place, self._seen, self._teller, self._lang = place, seen, teller, settings.lang
         self._settings, self._link_key = settings, private.get(LINK_KEY, "")
+        self._on_record = on_record
         self.button_services = button_doors.Services(
             place=place,
             unknown=UnknownButtons(client("dynamodb"), env["STACK_UNKNOWN"]),
@@ -132,9 +146,11 @@ class AwsPlace:
     def _senders(self) -> "Senders | None":
         return senders_of(self._settings, self._link_key)
 
-    @cached_property
-    def answer_services(self) -> "answer_doors.Services":
-        """What the doors of the links of alerts are given."""
+    def answer_services(self, path: str) -> "answer_doors.Services":
+        """What the doors of the links of alerts are given, for a request to this path.
+
+        Twilio says a thing again at the same path until it is answered; that is signed, and not kept as it is.
+        """
         from infra.alerts import doors  # noqa: PLC0415 - what it needs is in the package of its function alone
 
         return doors.Services(
@@ -143,7 +159,7 @@ class AwsPlace:
             lang=self._lang,
             public_url=self._settings.public_url,
             twilio_tokens=lambda: self._senders.tokens() if self._senders else {},
-            note=noted,
+            note=noting(self._on_record, hashlib.sha256(path.encode()).hexdigest()[:16]),
         )
 
     def ask_quiet(self) -> None:

@@ -11,9 +11,12 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from infra.aws.alerting import Asks, noted
+from infra.aws.alerting import Asks, logged
+from infra.aws.tables import Deliveries
+from infra.records import of_action
 from shadows import alerts
 from shadows.actions import Doer, NotDone, Tried, do, starts_something, waiting_at
 from shadows.calls import Place, read
@@ -126,13 +129,15 @@ class Settler:
         doer: Doer | None = None,
         sweeps_buttons: bool = False,
         asks: Asks | None = None,
+        on_record: Deliveries | None = None,
     ) -> None:
         """``shadows`` are those of ``place``; on ``board`` hang the cards, None where there are none; ``doer`` starts what
         clicks start, and ``sweeps_buttons`` where anything may be started at all; whom other ways than Slack are to reach
-        goes to ``asks``, if there are any.
+        goes to ``asks``, if there are any; what came of each try of what clicks start goes ``on_record``.
         """
         self._place, self._shadows, self._queue, self._teller = place, shadows, queue, teller
         self._board, self._doer, self._sweeps_buttons, self._asks = board, doer, sweeps_buttons, asks
+        self._on_record = on_record
         self._to_alert: dict[str, str] = {}  # what their shadows ask for, by their names
         self._held_until = 0  # Slack asked us to wait
         self._refused: NotTold | None = None  # of a channel, since the sweep began
@@ -166,14 +171,14 @@ class Settler:
         failed: list[str] = []
         tries: dict[str, int] = {}
         cards: dict[str, int] = {}
-        actions: list[JsonObject] = []
+        actions: list[tuple[str, JsonObject]] = []
         for id, body in messages:
             try:
                 message = json.loads(body)
                 if "show" in message:
                     cards[message["show"]] = message["tries"]
                 elif "do" in message:
-                    actions.append(message)
+                    actions.append((id, message))
                 else:
                     tries |= self._take(message)
             except Exception:
@@ -247,9 +252,9 @@ class Settler:
                     tries = 0 if asked_before == math.inf else LAST_TRY
                     self._queue.put({"do": thing, "id": order.id, "tries": tries}, at)
 
-    def _do(self, actions: list[JsonObject]) -> None:
+    def _do(self, actions: list[tuple[str, JsonObject]]) -> None:
         """Start what one click starts, and queue the others behind it: calls come first, and it may take seconds."""
-        for n, message in enumerate(actions):
+        for n, (id, message) in enumerate(actions):
             if self._doer is None:
                 return
             if n:
@@ -258,13 +263,22 @@ class Settler:
                 continue
             try:
                 with _left_to_the_sweep(message["do"]):
-                    do(self._place, message["do"], message["id"], self._doer, _log_action)
+                    do(self._place, message["do"], message["id"], self._doer, partial(self._tried, id))
             except NotDone as no:
                 tries = message["tries"] + 1
                 wait_s = max(2.0**tries, no.retry_after_s or 0.0)
                 if tries <= LAST_TRY:  # from then on the sweep tries
                     with _left_to_the_sweep(message["do"]):
                         self._queue.put({**message, "tries": tries}, self._place.clock() + int(1000 * wait_s))
+
+    def _tried(self, event: str, tried: Tried) -> None:
+        """Keep the record of a try that a message of the queue led to."""
+        if tried.reason:
+            log.error("%s: %s was not started: %s", tried.thing, tried.what, tried.reason)
+        else:
+            log.info("%s: %s was started, id %s", tried.thing, tried.what, tried.order.id)
+        if self._on_record:
+            self._on_record.note(of_action(tried), event)
 
     def _take(self, message: JsonObject) -> dict[str, int]:
         """Do what one message asks for; whom to tell now comes back, with how often it was tried."""
@@ -360,7 +374,7 @@ class Settler:
             if self._teller:
                 return found
             if found and self._asks:
-                alerts.report_wordless(self._place, thing, noted)
+                alerts.report_wordless(self._place, thing, logged)
         return None
 
     def _say(self, message: list[str], kind: MentionKind, step: int) -> int:
@@ -397,14 +411,6 @@ class Settler:
         for thing in message:
             with _left_to_the_sweep(thing):
                 self._queue.put({"tell": thing, "tries": step, "at": at}, at)
-
-
-def _log_action(tried: Tried) -> None:
-    """AWS has no record of tries: the log has them, and the button's shadow what came of the last one."""
-    if tried.reason:
-        log.error("%s: %s was not started: %s", tried.thing, tried.what, tried.reason)
-    else:
-        log.info("%s: %s was started, id %s", tried.thing, tried.what, tried.order.id)
 
 
 def _messages(found: Mapping[str, Untold]) -> list[list[str]]:

@@ -1,8 +1,9 @@
-"""The two tables of the AWS place: unknown buttons, and the history that a topic rule writes."""
+"""The tables of the AWS place: unknown buttons, the history that a topic rule writes, and what became of each try."""
 
 import json
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from shadows.errors import Rejected
@@ -12,8 +13,13 @@ from shadows.staff import Staff
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+log = logging.getLogger(__name__)
+
 KEPT: Final = 50
-KEPT_S: Final = 30 * 86_400
+A_DAY_S: Final = 86_400
+KEPT_S: Final = 30 * A_DAY_S
+COLUMNS: Final = ("thing", "call", "state", "since", "kind", "count", "outcome", "reason", "took_ms", "at")
+NUMBERS: Final = ("since", "count", "took_ms", "at")
 
 
 class UnknownButtons:
@@ -51,29 +57,70 @@ class UnknownButtons:
         return sorted(found, key=lambda row: row["at"], reverse=True)[:KEPT]
 
 
-def history(client: "DynamoDBClient", table: str, *, since: int = 0) -> list[dict[str, Any]]:
-    """The transitions after ``since`` (ms since 1970), oldest first, in the columns of the local history.
+class Deliveries:
+    """What became of each try to reach somebody, or to start what a click starts. What comes twice is one row."""
+
+    def __init__(self, client: "DynamoDBClient", table: str, clock: Callable[[], int], days: int) -> None:
+        """``days`` is how long a row is kept."""
+        self._client, self._table, self._clock, self._days = client, table, clock, days
+
+    def note(self, delivery: JsonObject, event: str) -> None:
+        """Keep a delivery, as :mod:`infra.records` has it; it stands in nobody's way, also if it cannot be kept.
+
+        ``event`` is what had us try. When AWS, or who sent it, sends that again and it comes to the same, that is on record.
+        """
+        at = self._clock()
+        row = {**delivery, "at": at, "expires": at // 1000 + self._days * A_DAY_S}
+        row["try"] = "/".join((row["call"], event, row["kind"], row["outcome"]))
+        item: Any = {
+            name: {"N": str(value)} if isinstance(value, int) else {"S": value} for name, value in row.items()
+        }
+        try:
+            self._client.put_item(
+                TableName=self._table, Item=item, ConditionExpression="attribute_not_exists(thing)"
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            pass
+        except Exception:
+            log.exception("A try is not on record")
+
+
+def deliveries(client: "DynamoDBClient", table: str) -> list[dict[str, Any]]:
+    """The tries, oldest first, in the columns of the local deliveries."""
+    rows = (
+        {name: int(item[name]["N"]) if name in NUMBERS else item[name]["S"] for name in COLUMNS}
+        for item in _items(client, table)
+    )
+    return sorted(rows, key=lambda row: row["at"])
+
+
+def history(client: "DynamoDBClient", table: str) -> list[dict[str, Any]]:
+    """The transitions, oldest first, in the columns of the local history.
 
     Where there was more than one press, the row has the last count: a state is one row.
     """
-    rows = [_row(item) for item in _items(client, table)]
-    return sorted((row for row in rows if row["at"] > since), key=lambda row: row["at"])
+    return sorted((_row(item) for item in _items(client, table)), key=lambda row: row["at"])
 
 
-def erase(client: "DynamoDBClient", table: str, thing: str) -> str:
-    """Take a person out of the history; what happened stays, of somebody whom the pseudonym does not name.
+def erase(client: "DynamoDBClient", table: str, tries: str, thing: str) -> str:
+    """Take a person out of the history, and out of the table of tries ("" for none); what happened stays, of somebody
+    whom the pseudonym does not name.
 
     Raises:
         Rejected: 404, if nothing is on record of them.
     """
     items = list(_items(client, table))
-    numbers = (re.fullmatch(r"erased-([0-9]+)", item["thing"]["S"]) for item in items)
+    tried = list(_items(client, tries)) if tries else []
+    numbers = (re.fullmatch(r"erased-([0-9]+)", item["thing"]["S"]) for item in (*items, *tried))
     pseudonym = f"erased-{max((int(found[1]) for found in numbers if found), default=0) + 1}"
     about = [item for item in items if thing in (item["thing"]["S"], _asked(item).get("call", {}).get("to"))]
-    if not about:
+    theirs = [item for item in tried if item["thing"]["S"] == thing]
+    if not about and not theirs:
         raise Rejected(404, f"id: nothing is on record of staff {thing.removeprefix('staff-')}")
+    for item in theirs:
+        _replace(client, tries, item, {**item, "thing": {"S": pseudonym}}, "try")
     for item in about:
-        _replace(client, table, item, _without(item, thing, pseudonym))
+        _replace(client, table, item, _without(item, thing, pseudonym), "since")
     return pseudonym
 
 
@@ -91,9 +138,11 @@ def _without(item: dict[str, Any], thing: str, pseudonym: str) -> dict[str, Any]
     return {**item, **own, "asked": TypeSerializer().serialize(asked)}
 
 
-def _replace(client: "DynamoDBClient", table: str, old: dict[str, Any], new: dict[str, Any]) -> None:
-    """Both or neither: a row that is there twice would count twice."""
-    key = {name: old[name] for name in ("thing", "since")}
+def _replace(
+    client: "DynamoDBClient", table: str, old: dict[str, Any], new: dict[str, Any], second: str
+) -> None:
+    """Both or neither: a row that is there twice would count twice. ``second`` is the second half of a row's key."""
+    key = {name: old[name] for name in ("thing", second)}
     work: list[Any] = [{"Put": {"TableName": table, "Item": new}}]
     if any(new[name] != value for name, value in key.items()):
         work.append({"Delete": {"TableName": table, "Key": key}})

@@ -44,6 +44,7 @@ SECRETS: Final = (
 ADDRESSES: Final = {
     "KioskUrl": "Kiosk",
     "ButtonUrl": "Buttons",
+    "RegisterUrl": "Registering buttons",
     "SoracomUrl": "SORACOM Beam",
     "SlackOutgoingUrl": "Slack, outgoing webhook",
     "SlackEventsUrl": "Slack, events of an app",

@@ -54,7 +54,9 @@ def history(here: Here, /, as_json: bool, **wanted: Any) -> None:
     else:
         show(COLUMNS, map(_line, merged))
     if here.on_aws:
-        click.echo("On AWS no deliveries are on record: these are the transitions alone.", err=True)
+        click.echo(
+            "On AWS it is not on record what Slack was told; alerts, and what clicks start, are.", err=True
+        )
     elif not found["complete"]:
         click.echo("These are the last ones only: narrow it down with --since, --staff or --booth.", err=True)
 
@@ -89,15 +91,25 @@ def on_record(
         return here.ask(f"/admin/api/history?{asked}", "admin")
     from infra.aws import tables  # noqa: PLC0415
 
+    def wanted(row: JsonObject) -> bool:
+        in_time = row["at"] > since and (not until or row["at"] <= until)
+        return in_time and staff in ("", row["thing"].removeprefix("staff-"))
+
+    dynamo, tries = here.account.client("dynamodb"), _tries(here)
     with refusals():
-        rows = tables.history(here.account.client("dynamodb"), here.outputs["HistoryTable"], since=since)
-    chosen = (row for row in rows if staff in ("", row["thing"].removeprefix("staff-")))
-    chosen = (row for row in chosen if not until or row["at"] <= until)
+        rows = tables.history(dynamo, here.outputs["HistoryTable"])
+        sent = tables.deliveries(dynamo, tries) if tries else []
+    of_booth = {row["call"] for row in rows if row["booth"] == booth}
     return {
-        "rows": [row for row in chosen if booth in ("", row["booth"])],
-        "deliveries": [],
+        "rows": [row for row in rows if wanted(row) and booth in ("", row["booth"])],
+        "deliveries": [row for row in sent if wanted(row) and (not booth or row["call"] in of_booth)],
         "complete": True,
     }
+
+
+def _tries(here: Here) -> str:
+    """The table of what became of each try; a stack that was deployed before there was one has none."""
+    return here.outputs.get("DeliveryTable", "")
 
 
 def erase(here: Here, id: str) -> str:
@@ -112,7 +124,8 @@ def erase(here: Here, id: str) -> str:
     from infra.aws import tables  # noqa: PLC0415
 
     with refusals():
-        return tables.erase(here.account.client("dynamodb"), here.outputs["HistoryTable"], f"staff-{id}")
+        dynamo = here.account.client("dynamodb")
+        return tables.erase(dynamo, here.outputs["HistoryTable"], _tries(here), f"staff-{id}")
 
 
 def _merged(found: JsonObject) -> Iterator[JsonObject]:

@@ -29,6 +29,7 @@ FONT: Final = "system-ui, sans-serif"
 ANSWERED, MISSED, NEITHER, HALF, MOST = "#35b38d", "#d55e00", "#c8c8c8", "#56a5d8", "#e9a92b"
 WIDTH: Final = 720
 BAR: Final = 46  # pixels of a row in a picture that lies
+SLOW_S: Final = 10  # from here on a time is written without its tenths
 SHARES: Final = ("half within", "nine of ten within")
 
 
@@ -125,7 +126,7 @@ def _times(title: str, kind: Any, group: Sequence[Figures]) -> Any:
     shown = list(reversed(group)) if lies else list(group)
     chart = _chart(kind, title, (HALF, MOST), height=120 + BAR * len(shown) if lies else 320)
     chart.x_labels = [each.of for each in shown]
-    chart.formatter = lambda time_s: f"{time_s:.0f}"
+    chart.formatter = lambda time_s: f"{time_s:.0f}" if time_s >= SLOW_S else f"{time_s:.1f}"
     spreads = [each.spread(Leg.RESPONSE) for each in shown]
     for n, share in enumerate(SHARES):
         chart.add(share, [spread and spread[n] for spread in spreads])

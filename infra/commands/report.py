@@ -95,6 +95,11 @@ def _line(call: Told) -> tuple[str, ...]:
     )
 
 
+def _exactly(spread: tuple[float, float] | None) -> tuple[float | str, ...]:
+    # Between two whole milliseconds a percentile lies on a tenth of one: more digits are those of the processor.
+    return tuple(round(time_s, 4) for time_s in spread) if spread else ("", "")
+
+
 def _sheet(told: Sequence[Told]) -> Iterator[Sequence[object]]:
     """The rows of the spreadsheet; a time that there is not stays empty."""
     names = (f"{leg} {share} s".replace(" ", "_") for leg in Leg for share in ("p50", "p90"))
@@ -107,6 +112,6 @@ def _sheet(told: Sequence[Told]) -> Iterator[Sequence[object]]:
     )
     for by, group in parts:
         for each in group:
-            times = (time_s for leg in Leg for time_s in each.spread(leg) or ("", ""))
+            times = (time for leg in Leg for time in _exactly(each.spread(leg)))
             of = f"'{each.of}" if each.of.startswith(FORMULA) else each.of
             yield by, of, each.calls, each.answered, each.missed, *times

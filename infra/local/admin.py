@@ -3,31 +3,29 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import MISSING, asdict, dataclass, fields, replace
-from typing import Final, TypeVar
+from dataclasses import asdict, dataclass, replace
+from typing import Final
 
 from flask import Blueprint, Response, request
 
 from infra import figures, rosters
 from infra.local.history import Wanted
-from shadows import duty, orders, registry, screens, sheet
-from shadows.actions import Action, Allowed, shown
+from shadows import duty, machines, orders, registry, screens, sheet
+from shadows.actions import Allowed, shown
 from shadows.calls import Place
-from shadows.document import parse_json
 from shadows.errors import Rejected
 from shadows.finding import Finding
-from shadows.registry import Booth, Button, NewBooth, NewButton, NewStaff, Person
+from shadows.forms import KINDS, read_body, read_new, register_button
+from shadows.machines import Machine
+from shadows.registry import Booth, Button, NewBooth, NewStaff, Person
 from shadows.shadow import JsonObject
 from shadows.staff import CallEvent, ClickType
-
-T = TypeVar("T", NewStaff, NewButton, NewBooth)
 
 BODY_LIMIT: Final = 1 << 16
 SHEET_LIMIT: Final = 1 << 20
 A_FAR_DAY: Final = 2**53  # ms since 1970; what is later does not fit into the database
 SAID_S: Final = 300  # an announcement stays so long, if nobody says how long
 MOST_SAID: Final = 20  # lines of a file that are wrong
-KINDS: Final[Mapping[object, str]] = {str: "text", int: "a whole number", list: "a list of ids"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +66,7 @@ def blueprint(here: Services) -> Blueprint:
     _staff(admin, here)
     _buttons_and_booths(admin, here)
     _screens(admin, here)
+    _machines(admin, here.place)
     _roster(admin, here.place)
     return admin
 
@@ -133,11 +132,11 @@ def _staff(admin: Blueprint, here: Services) -> None:
     def add_staff() -> JsonObject:
         body = _body()
         email = _text(body, "email")
-        new = _read(NewStaff, body)
+        new = read_new(NewStaff, body)
         if email and new.slack:
             raise Rejected(400, "email: expected none beside slack")
         if email:
-            new = _read(NewStaff, {**body, "slack": here.id_by_email(email)})
+            new = read_new(NewStaff, {**body, "slack": here.id_by_email(email)})
         return {"done": registry.add_staff(place, new), "slack": new.slack}
 
     @admin.put("/admin/api/staff/<id>")
@@ -190,11 +189,7 @@ def _buttons_and_booths(admin: Blueprint, here: Services) -> None:
     @admin.post("/buttons/register")
     @admin.post("/admin/api/buttons")
     def add_button() -> JsonObject:
-        body = _body()
-        single = {"single": body.pop("staff")} if "staff" in body else {}
-        button = _read(NewButton, {**body, **single})
-        _refuse_what_is_not_named(button, here.allowed)
-        return {"done": registry.add_button(place, button)}
+        return {"done": register_button(place, _body(), here.allowed)}
 
     @admin.put("/admin/api/buttons/<id>/booth")
     def move_button(id: str) -> JsonObject:
@@ -208,7 +203,7 @@ def _buttons_and_booths(admin: Blueprint, here: Services) -> None:
 
     @admin.post("/admin/api/booths")
     def add_booth() -> JsonObject:
-        return {"done": registry.add_booth(place, _read(NewBooth, _body()))}
+        return {"done": registry.add_booth(place, read_new(NewBooth, _body()))}
 
     @admin.put("/admin/api/booths/<id>/order")
     def order(id: str) -> JsonObject:
@@ -262,6 +257,26 @@ def _said(body: JsonObject) -> tuple[str, int]:
     if type(seconds) is not int:
         raise Rejected(400, f"seconds: expected {KINDS[int]}, got {str(seconds)[:80]!r}")
     return _text(body, "text"), seconds
+
+
+def _machines(admin: Blueprint, place: Place) -> None:
+    @admin.get("/admin/api/machines")
+    def machines_() -> JsonObject:
+        return {"machines": [asdict(each) for each in machines.machines(place)]}
+
+    @admin.post("/admin/api/machines")
+    def add_machine() -> JsonObject:
+        body = _body()
+        units = body.pop("units", {})
+        if not isinstance(units, dict) or not all(isinstance(unit, str) for unit in units.values()):
+            raise Rejected(400, f"value: expected the unit of each, as text, got {str(units)[:80]!r}")
+        machines.add_machine(place, replace(read_new(Machine, body), units=units))
+        return {}
+
+    @admin.delete("/admin/api/machines/<id>")
+    def remove_machine(id: str) -> JsonObject:
+        machines.remove_machine(place, id)
+        return {}
 
 
 def _roster(admin: Blueprint, place: Place) -> None:
@@ -322,18 +337,6 @@ def _person(person: Person) -> JsonObject:
     }
 
 
-def _refuse_what_is_not_named(button: NewButton, allowed: Allowed) -> None:
-    """By the page nobody reaches more than whoever runs this machine has named."""
-    for name, text in (("staff", button.single), ("double", button.double), ("long", button.long)):
-        action = Action.read(name, text)
-        if action and not allowed.has(action):
-            raise Rejected(
-                403,
-                f"{name}: expected something that STAFFCALL_ACTIONS names, got {action.label}; "
-                "`staffcall button add` on the machine itself needs no such name",
-            )
-
-
 def _button(button: Button) -> JsonObject:
     calls = {click.lower(): shown(button.calls.get(click, "")) for click in ClickType}
     about = ("id", "booth", "battery", "click", "at", "heard", "heartbeat_s", "result", "reason", "waiting")
@@ -348,10 +351,7 @@ def _booth(booth: Booth, kiosks: Mapping[str, int] | None) -> JsonObject:
 
 
 def _body() -> JsonObject:
-    body = parse_json(request.get_data())
-    if not isinstance(body, dict):
-        raise Rejected(400, "body: expected a JSON object")
-    return body
+    return read_body(request.get_data())
 
 
 def _text(body: JsonObject, name: str) -> str:
@@ -360,21 +360,3 @@ def _text(body: JsonObject, name: str) -> str:
     if not isinstance(value, str):
         raise Rejected(400, f"{name}: expected text, got {str(value)[:80]!r}")
     return value
-
-
-def _read(kind: type[T], body: JsonObject) -> T:
-    """What is to be added, checked.
-
-    Raises:
-        Rejected: 400, for a field that is unknown, missing, or of another kind.
-    """
-    known = {each.name: each for each in fields(kind)}
-    for name, value in body.items():
-        if name not in known:
-            raise Rejected(400, f"{name[:80]}: expected one of {', '.join(known)}, got another field")
-        if type(value) is not known[name].type:
-            raise Rejected(400, f"{name}: expected {KINDS[known[name].type]}, got {str(value)[:80]!r}")
-    for name, each in known.items():
-        if each.default is MISSING and name not in body:
-            raise Rejected(400, f"{name}: expected {KINDS[each.type]}, got none")
-    return kind(**body)

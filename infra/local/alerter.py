@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Final
 
@@ -47,8 +47,12 @@ class Alerter(Errands[str]):
         """Whom alerts do not reach."""
         return list(self._troubles.values())
 
-    def everybody(self) -> Iterator[str]:
-        return (thing.name for thing in self._place.things.list(type="staff"))
+    def everybody(self) -> Iterable[str]:
+        there = [thing.name for thing in self._place.things.list(type="staff")]
+        for known in (self._troubles, self._held):
+            for gone in known.keys() - {*there}:
+                known.pop(gone, None)
+        return there
 
     def look(self, thing: str) -> Errand | None:
         """Most changes of a shadow have nothing to do with alerts. What failed waits; what is asked for since does not."""

@@ -1,11 +1,13 @@
 """The thread that does errands: what is due, one after the other, each not before its time; and it looks at everybody now and then."""
 
+import heapq
 import logging
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Final, Generic, TypeVar
 
 from shadows.errors import Rejected
@@ -53,7 +55,9 @@ class Errands(ABC, Generic[What]):
         """``alive`` hears at least every ``period_s`` that the thread lives."""
         self._name, self._pace, self._alive, self._period_s = name, pace, alive, period_s
         self._awake = threading.Condition()
-        self._due: dict[What, float] = {}  # not before this (monotonic s)
+        self._due: dict[What, float] = {}  # not before this (monotonic s); 0.0 for what has just happened
+        self._queue: list[tuple[float, int, What]] = []  # the same, the soonest first; what differs is past
+        self._number = count()
         self._pauses: dict[What, float] = {}
         self._busy: set[What] = set()
         self._look_at = 0.0
@@ -84,16 +88,21 @@ class Errands(ABC, Generic[What]):
         self._thread.join()
 
     def wake(self, thing: What) -> None:
-        """Look at this thing soon; from any thread."""
+        """Look at this thing soon, before any of a round; from any thread."""
         with self._awake:
-            self._due[thing] = 0.0
-            self._awake.notify()
+            if self._due.get(thing) != 0.0:
+                self._put(thing, 0.0)
 
     def due(self, thing: What) -> None:
-        """The same, unless it is tried again later anyway."""
+        """Look at it, too, unless that is done now, or will be anyway."""
         with self._awake:
-            self._due.setdefault(thing, 0.0)
-            self._awake.notify()
+            if thing not in self._due and thing not in self._busy:
+                self._put(thing, time.monotonic())
+
+    def _put(self, thing: What, at: float) -> None:
+        self._due[thing] = at
+        heapq.heappush(self._queue, (at, next(self._number), thing))
+        self._awake.notify()
 
     @property
     def known(self) -> frozenset[What]:
@@ -121,12 +130,14 @@ class Errands(ABC, Generic[What]):
 
     def _next(self) -> tuple[What | None, float]:
         """Which thing is next, or None to look at everybody; and in how many seconds."""
-        now, soonest = time.monotonic(), None
-        if len(self._busy) < self._pace.at_once:
-            ready = self._due.keys() - self._busy
-            soonest = min(ready, key=self._due.__getitem__, default=None)
-        if soonest is not None and self._due[soonest] < self._look_at:
-            return soonest, self._due[soonest] - now
+        now = time.monotonic()
+        while self._queue and len(self._busy) < self._pace.at_once:
+            at, _, thing = self._queue[0]
+            if self._due.get(thing) == at and thing not in self._busy:
+                if at >= self._look_at:
+                    break
+                return thing, at - now
+            heapq.heappop(self._queue)  # who is busy is put there again at the end
         return None, self._look_at - now
 
     def _look_at_everybody(self) -> None:
@@ -140,15 +151,18 @@ class Errands(ABC, Generic[What]):
     def _begin(self, thing: What) -> None:
         try:
             errand = self.look(thing)
-        except Exception as error:
+            if errand and self._pace.at_once > 1:
+                threading.Thread(
+                    target=self._work, args=(thing, errand), name=self._name, daemon=True
+                ).start()
+                return
+        except Exception as error:  # also of a machine that has no thread left
             self._failed(thing, error)
             return
-        if errand is None:
-            self._done(thing, None)
-        elif self._pace.at_once == 1:
+        if errand:
             self._work(thing, errand)
         else:
-            threading.Thread(target=self._work, args=(thing, errand), name=self._name, daemon=True).start()
+            self._done(thing, None)
 
     def _work(self, thing: What, errand: Errand) -> None:
         try:
@@ -178,4 +192,6 @@ class Errands(ABC, Generic[What]):
             self._busy.discard(thing)
             if again_s is not None:
                 self._due.setdefault(thing, time.monotonic() + again_s)
+            if thing in self._due:
+                self._put(thing, self._due[thing])
             self._awake.notify()

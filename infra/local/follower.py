@@ -11,7 +11,9 @@ from typing import Any, Final
 
 from infra.local.signs import PERIOD_S
 from infra.local.timer import Timers
-from shadows.calls import Place
+from shadows.calls import Place, read
+from shadows.errors import Rejected
+from shadows.reset import TIMES
 from shadows.shadow import Shadow
 from shadows.staff import Staff
 
@@ -75,7 +77,7 @@ class Follower:
             topic, payload = change
             thing = topic.split("/")[2]
             try:
-                self._follow(thing, json.loads(payload)["current"])
+                self._follow(thing, json.loads(payload))
             except Exception:
                 log.exception("%s: the change of a shadow was not followed; the sweep will find it", thing)
             self.taken += 1
@@ -86,9 +88,11 @@ class Follower:
             with suppress(queue.Empty):
                 return self._changes.get(timeout=PERIOD_S["follower"])
 
-    def _follow(self, thing: str, current: dict[str, Any]) -> None:
+    def _follow(self, thing: str, change: dict[str, Any]) -> None:
+        current = change["current"]
         if not thing.startswith("staff-"):
-            self._follow_booth(thing)
+            if _times(change.get("previous")) != _times(current):
+                self._follow_booth(thing)
             return
         try:
             self._follow_staff(thing, current["state"])
@@ -104,8 +108,15 @@ class Follower:
         self._changed(thing)
 
     def _follow_booth(self, booth: str) -> None:
-        """Set the alarms of the booth's calls anew: it may have said how long they take."""
+        """Set the alarms of the booth's calls anew: it has said how long they take."""
         for thing in self._place.things.list(type="staff"):
-            staff = Staff.read(self._place.shadows.get(thing.name))
-            if staff.has_call_of(booth.removeprefix("booth-")):
-                self._timers.follow(thing.name, staff)
+            with suppress(Rejected):  # added or removed at this moment
+                staff = read(self._place, thing.name)
+                if staff.has_call_of(booth.removeprefix("booth-")):
+                    self._timers.follow(thing.name, staff)
+
+
+def _times(document: dict[str, Any] | None) -> list[Any]:
+    """What a booth says of the times of its calls; of all else, its people and announcements, no alarm knows."""
+    reported = ((document or {}).get("state") or {}).get("reported") or {}
+    return [reported.get(name) for name in TIMES]

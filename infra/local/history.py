@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from infra.local.store import Store
+from infra.records import of_action, of_attempt
 from shadows.actions import Tried
 from shadows.errors import Rejected
 from shadows.shadow import JsonObject, Shadow
@@ -105,40 +106,27 @@ def remember(
     )
 
 
-def note(db: sqlite3.Connection, now: int, attempt: Attempt) -> None:
-    """Write down what became of one attempt to tell somebody."""
-    asked = attempt.asked
-    what = (attempt.thing, asked.call.id, asked.state, asked.since, attempt.kind or "", asked.call.count)
+def note(db: sqlite3.Connection, now: int, delivery: JsonObject) -> None:
+    """Write down what became of one try, in the columns of :mod:`infra.records`."""
     db.execute(
-        "INSERT INTO deliveries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (now, *what, attempt.outcome, attempt.reason, attempt.took_ms),
+        "INSERT INTO deliveries (at, thing, call, state, since, kind, count, outcome, reason, took_ms)"
+        " VALUES (:at, :thing, :call, :state, :since, :kind, :count, :outcome, :reason, :took_ms)",
+        {"at": now, **delivery},
     )
-
-
-def noting_actions(store: Store, clock: Callable[[], int]) -> Callable[[Tried], None]:
-    """The same for what clicks start: ``thing`` is the button, ``call`` the id of what was asked for, ``state`` the click."""
-
-    def noted(tried: Tried) -> None:
-        now, order = clock(), tried.order
-        what = (tried.thing, order.id, order.click, order.at, f"action {tried.what}".strip(), 1)
-        came = (tried.result, tried.reason, tried.took_ms)
-        store.submit(
-            lambda db: db.execute(
-                "INSERT INTO deliveries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (now, *what, *came)
-            )
-        ).add_done_callback(_written)
-
-    return noted
 
 
 def noting(store: Store, clock: Callable[[], int]) -> Callable[[Attempt], None]:
     """A function that writes attempts down, and waits for nothing: what is written after it is durable after it."""
+    return lambda attempt: _submit(store, clock(), of_attempt(attempt))
 
-    def noted(attempt: Attempt) -> None:
-        now = clock()
-        store.submit(lambda db: note(db, now, attempt)).add_done_callback(_written)
 
-    return noted
+def noting_actions(store: Store, clock: Callable[[], int]) -> Callable[[Tried], None]:
+    """The same for what clicks start."""
+    return lambda tried: _submit(store, clock(), of_action(tried))
+
+
+def _submit(store: Store, now: int, delivery: JsonObject) -> None:
+    store.submit(lambda db: note(db, now, delivery)).add_done_callback(_written)
 
 
 def _written(done: "Future[Any]") -> None:

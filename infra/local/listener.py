@@ -127,12 +127,13 @@ class Listener:
         say: Callable[[str], None],
         *,
         clock: Callable[[], float] = time.time,
+        awake_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """``send`` is the door: it raises Rejected if it refuses, and anything else if it is not reached. Only of a
         hardware address that ``is_button`` is anything sent.
         """
         self._spool, self._send, self._is_button, self._say, self._clock = spool, send, is_button, say, clock
-        self._heard = Heard(clock)
+        self._heard = Heard(awake_s)
         self._waiting = spool.all()
         self._strangers: set[str] = set()
         self._awake = threading.Condition()
@@ -224,7 +225,7 @@ class Listener:
         """Send a press; whether nothing is left to do about it."""
         button = press.body["button"]
         if self._clock() - press.at > LATE_S:
-            self._say(f"button {button}: dropped, no door was reached for ten minutes")
+            self._tell(f"button {button}: dropped, no door was reached for ten minutes")
             return True
         try:
             if press.by == "arp" and not self._is_button(button):
@@ -232,19 +233,23 @@ class Listener:
                 return True
             answer = self._send(press.body)
         except Rejected as no:
-            self._say(f"button {button}: refused: {no.message}")
+            self._tell(f"button {button}: refused: {no.message}")
             return no.code in REFUSED
         except Exception as error:
-            self._say(f"button {button}: no door is reached, tried again: {error}")
+            self._tell(f"button {button}: no door is reached, tried again: {error}")
             return False
-        self._say(f"button {button}: {answer.get('thing', 'no press')} {answer.get('state', '')}".rstrip())
+        self._tell(f"button {button}: {answer.get('thing', 'no press')} {answer.get('state', '')}".rstrip())
         return True
+
+    def _tell(self, line: str) -> None:
+        with suppress(OSError):  # a log that is full, or a terminal that has gone, keeps no press back
+            self._say(line)
 
     def _met(self, button: str) -> None:
         """Somebody's device: said once, so that a button can be found."""
         if button not in self._strangers and len(self._strangers) < SAMPLES:
             self._strangers.add(button)
-            self._say(
+            self._tell(
                 f"{button} has joined, and is no button: `staffcall button add {button} --staff …` makes it one"
             )
 

@@ -19,7 +19,6 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from infra.local.gateway import Kept, Message, PublishProperties, Quotas
-from infra.local.gateway.limits import AWS
 from infra.local.service import Operation, ShadowName, ShadowService, request_of
 from infra.local.things import (
     MAX_PAGE,
@@ -165,7 +164,7 @@ def _add_topics(flask: Flask, service: ShadowService, publish: Publish, retained
     def publish_to(topic: str) -> Response:
         qos, retain = _number("qos", 0, 1, 0), _flag("retain")
         _check_topic("topic", topic, retained.quotas)
-        message = Message(topic, request.get_data(), qos, retain, _properties())
+        message = Message(topic, request.get_data(), qos, retain, _properties(retained.quotas))
         if topic.startswith("$"):
             if retain:
                 raise Rejected(400, f"retain: expected false for a reserved topic, got true for {topic}")
@@ -194,9 +193,9 @@ def _add_retained(flask: Flask, retained: Retained) -> None:
     @flask.get("/retainedMessage")
     def list_retained_messages() -> Response:
         most = _number("maxResults", 1, MAX_RETAINED_PAGE, MAX_RETAINED_PAGE)
-        page = retained.kept_after(_after_topic(), most + 1)
+        page = retained.kept_after(_after(), most + 1)
         topics = [kept.message.topic for kept in page]
-        return _json({"retainedTopics": list(map(_summary, page[:most]))} | _next(topics, most, _token_of))
+        return _json({"retainedTopics": list(map(_summary, page[:most]))} | _next(topics, most))
 
 
 def _summary(kept: Kept) -> JsonObject:
@@ -204,7 +203,7 @@ def _summary(kept: Kept) -> JsonObject:
     return {"topic": topic, "payloadSize": len(payload), "qos": qos, "lastModifiedTime": kept.at_ms}
 
 
-def _check_topic(name: str, topic: str, quotas: Quotas = AWS) -> None:
+def _check_topic(name: str, topic: str, quotas: Quotas) -> None:
     most, slashes = quotas.topic_bytes, quotas.slashes
     if len(topic.encode()) > most or topic.count("/") > slashes:
         raise Rejected(
@@ -214,11 +213,11 @@ def _check_topic(name: str, topic: str, quotas: Quotas = AWS) -> None:
         raise Rejected(400, f"{name}: expected UTF-8 without +, # and NUL, got {topic!r}")
 
 
-def _properties() -> PublishProperties:
+def _properties(quotas: Quotas) -> PublishProperties:
     """What the publisher says beside the payload, for subscribers that speak MQTT 5."""
     answer_to, expires = request.args.get("responseTopic"), "messageExpiry" in request.args
     if answer_to is not None:
-        _check_topic("responseTopic", answer_to)
+        _check_topic("responseTopic", answer_to, quotas)
     return PublishProperties(
         payload_format=_payload_format(),
         expiry_s=_number("messageExpiry", 0, MAX_EXPIRY_S, 0) if expires else None,
@@ -432,24 +431,12 @@ def _number(name: str, least: int, most: int, otherwise: int) -> int:
 
 
 def _after() -> str:
-    """The name that the page before ended with."""
-    token = request.args.get("nextToken", "")
-    if not re.fullmatch(r"[$a-zA-Z0-9:_-]{0,128}", token):
-        raise Rejected(400, f"nextToken: expected one that a page before gave, got {token[:200]!r}")
-    return token
-
-
-def _after_topic() -> str:
-    """The topic that the page before ended with: a token hides it, for it may hold anything."""
+    """What the page before ended with: a token hides it, for a topic, and a name without its limits, may hold anything."""
     token = request.args.get("nextToken", "")
     try:
         return base64.b64decode(token, b"-_", validate=True).decode()
     except ValueError:
         raise Rejected(400, f"nextToken: expected one that a page before gave, got {token[:200]!r}") from None
-
-
-def _token_of(topic: str) -> str:
-    return base64.urlsafe_b64encode(topic.encode()).decode()
 
 
 def _decoded(header: str) -> bytes | None:
@@ -512,9 +499,10 @@ def _answer(payload: bytes, code: int = 200) -> Response:
     return Response(payload, code, mimetype="application/json")
 
 
-def _next(names: list[str], most: int, token: Callable[[str], str] = str) -> JsonObject:
+def _next(names: list[str], most: int) -> JsonObject:
     """The token of the next page is made of the last name of this one; the last page has none."""
-    return {"nextToken": token(names[most - 1])} if len(names) > most else {}
+    more = len(names) > most
+    return {"nextToken": base64.urlsafe_b64encode(names[most - 1].encode()).decode()} if more else {}
 
 
 def _name() -> None:
@@ -538,8 +526,17 @@ def _named(response: Response) -> Response:
     return response
 
 
+class _NotServed(Rejected):
+    """A call that there is on AWS, or nowhere: whoever asks whether something is there must not take it for "no"."""
+
+    def __init__(self) -> None:
+        super().__init__(404, f"{request.method} {request.path[:200]} is not served here")
+
+
 def _refused(no: Rejected) -> Response:
     match no:
+        case _NotServed():  # as AWS's services name what is none of their operations
+            name, more = "UnknownOperationException", {}
         case AlreadyExists():
             name, more = "ResourceAlreadyExistsException", {"resourceId": no.id, "resourceArn": no.arn}
         case VersionConflict():
@@ -561,6 +558,8 @@ def _words(no: Rejected) -> JsonObject:
 
 
 def _wrong(no: HTTPException) -> Response:
+    if no.code == 404:
+        return _refused(_NotServed())
     text = TOO_LARGE if no.code == 413 else no.description or ""
     response = _refused(Rejected(no.code or 500, text))
     if allowed := getattr(no, "valid_methods", None):

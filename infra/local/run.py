@@ -21,6 +21,7 @@ from infra.local.http import bind
 from infra.local.place import Addresses, LocalPlace, address_of, as_seen
 from infra.local.rescue import opened as opened_store
 from infra.local.store import Store, StoreError
+from infra.local.web import DIST
 from infra.settings import SHORT, TOKENS_FILE, Settings, SettingsError, guessable, tokens
 from infra.ways import check_alerts
 
@@ -83,6 +84,7 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
     Raises:
         SettingsError: as :func:`run`.
     """
+    _check_pages()
     check_broker(settings)
     tls = tls_of(settings)
     check_alerts(settings)
@@ -99,6 +101,15 @@ def start(settings: Settings, stack: ExitStack, *, demo: bool = False) -> Addres
     return LocalPlace(settings, opened, store, sockets, stack, tls=tls).start(
         folder, simulated=webhook if demo else ""
     )
+
+
+def _check_pages() -> None:
+    """The built kiosk lies beside the packages, where an ordinary ``pip install`` of this folder does not take it."""
+    if not (DIST / "index.html").exists():
+        raise SettingsError(
+            f"{DIST}: the kiosk's pages are not there. Install Staff Call by `make .venv`, or with `pip install -e`; "
+            "`staffcall shadows` needs none of them"
+        )
 
 
 def _finish_restore(folder: Path) -> None:

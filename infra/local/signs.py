@@ -66,6 +66,7 @@ _PARTS: Final[Mapping[str, tuple[str, str, str]]] = {
     "actions": ("action", "Nobody starts what clicks start any more", _AGAIN),
     "webhook": ("webhook", "Nobody sends to a webhook of STAFFCALL_WEBHOOK_URL any more", _AGAIN),
 }
+KINDS: Final = tuple(dict.fromkeys(what for what, *_ in _PARTS.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,9 +224,9 @@ class Kiosks:
         self._clock, self._awake_s = clock, awake_s
         self._lock = threading.Lock()
         self._booths: dict[str, _Screens] = {}
-        self._visits: dict[
-            str, tuple[str, int, int]
-        ] = {}  # of a client id: booth, since when, and when it left
+        # Of a client id its booth, since when, and when it left; in the order in which they came, or went.
+        self._here: dict[str, tuple[str, int, int]] = {}
+        self._gone: dict[str, tuple[str, int, int]] = {}
         self._known: frozenset[str] = frozenset()
         self._awaited_s = awake_s()
 
@@ -252,14 +253,17 @@ class Kiosks:
             self._visit(client.id, booth, self._clock() - int(1000 * silent_s) if by < 0 else 0)
 
     def _visit(self, id: str, booth: str, left: int) -> None:
-        _, since, _ = self._visits.pop(id, (booth, self._clock(), 0))
-        self._visits[id] = (booth, since if left else self._clock(), left)
-        gone = [id for id, (*_, left) in self._visits.items() if left]
-        for each in gone[: max(0, len(gone) - GONE)]:
-            del self._visits[each]
+        _, since, _ = self._here.pop(id, (booth, self._clock(), 0))
+        self._gone.pop(id, None)
+        if not left:
+            self._here[id] = (booth, self._clock(), 0)
+            return
+        self._gone[id] = (booth, since, left)
+        if len(self._gone) > GONE:
+            del self._gone[next(iter(self._gone))]
 
     def seen(self) -> list[JsonObject]:
-        """Every screen that is connected, and the last that left, in the order in which they came or went.
+        """The last screens that left, and then every one that is connected, each in the order in which they went or came.
 
         Shape: ``{"client", "booth", "since", "left"}``: times in ms since 1970; ``left`` is when one that is gone was heard of
         last, else 0.
@@ -267,7 +271,7 @@ class Kiosks:
         with self._lock:
             return [
                 {"client": id, "booth": booth, "since": since, "left": left}
-                for id, (booth, since, left) in self._visits.items()
+                for id, (booth, since, left) in [*self._gone.items(), *self._here.items()]
             ]
 
     def connected(self) -> dict[str, int]:

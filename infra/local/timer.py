@@ -3,10 +3,12 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.schedulers.base import STATE_RUNNING
 
@@ -49,6 +51,7 @@ class Timers:
         self._wake = wake
         self._alive = alive
         self._get_many = get_many
+        self._alarmed: dict[str, int] = {}  # since when the latest state is that each person's alarm is of
         self._jobs = ThreadPoolExecutor()
         self._scheduler = BackgroundScheduler(
             executors={"default": self._jobs},
@@ -95,19 +98,27 @@ class Timers:
         return self._sweeper.is_alive()
 
     def follow(self, thing: str, staff: Staff) -> bool:
-        """Set the alarm that a person's state needs. One that is no longer needed rings, and does nothing.
+        """Set the alarm that a person's state needs, and take away that of the state before it.
 
         The answer is whether the state is not over yet: nobody is told of a call that is.
         """
         alarm, due = Alarm.of(thing, staff), rings_at(self._place, thing, staff)
+        self._take_away(thing, staff.asked.since)
         if alarm and due is not None:
-            # A late alarm of an earlier state never replaces that of a later one.
+            # A late alarm of an earlier state never replaces that of a later one: it rings, and does nothing.
             self._set(f"{thing} {alarm.since}", due, self._ring, alarm)
+            self._alarmed[thing] = max(alarm.since, self._alarmed.get(thing, 0))
         if staff.state in BUSY:
             return due is None or due > self._place.clock()
         if staff.waiting:  # the next call waits until it is told that nobody took this one, but not for ever
             self._set(f"{thing} next", staff.asked.since + UNTOLD_FOR_MS, self._take_next, thing)
         return True
+
+    def _take_away(self, thing: str, since: int) -> None:
+        """Remove the alarm of a state that was over when this one began."""
+        if self._alarmed.get(thing, since) < since:
+            with suppress(JobLookupError):  # it has rung
+                self._scheduler.remove_job(f"{thing} {self._alarmed.pop(thing, None)}")
 
     def _set(self, name: str, due: float, call: Callable[..., None], *arguments: Any) -> None:
         left_ms = min(due - self._place.clock(), LONGEST_MS)

@@ -31,7 +31,7 @@ ROOM: Final = 16_384  # bytes: a call takes less
 LEAST_FREE: Final = 200_000_000
 FREE_SPACE: Final = "Free some space on the disk of the data folder."
 RESCUE: Final = "Stop `staffcall run`, and start it again when nobody waits: it keeps all that can be read."
-KINDS: Final = ("slack", "timer", "gateway", "disk", "kiosk", "button", "watch", "webhook", "action")
+KINDS: Final = (*signs.KINDS, "kiosk", "button")
 
 
 class Watch:

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 
 import AdminApp from "../src/admin/AdminApp.vue";
 import { asking, Refused, type Ask, type Method } from "../src/admin/api";
+import { unitsOf } from "../src/admin/forms";
 import OrderList from "../src/admin/parts/OrderList.vue";
 import type { Now, Person } from "../src/admin/roster";
 import { ADMIN } from "../src/admin/useAdmin";
@@ -107,6 +108,11 @@ it("says that it does not know, and goes on by itself", async () => {
   answers["GET now"] = () => now;
   await later();
   expect(app.find(".lost").exists()).toBe(false);
+});
+
+it("reads the figures of a machine as somebody types them", () => {
+  expect(unitsOf(" temperature = °C, parts、 ratio=a=b,,")).toEqual({ temperature: "°C", parts: "", ratio: "a=b" });
+  expect(unitsOf("")).toEqual({});
 });
 
 it("counts what needs somebody at the page that is about it", async () => {

@@ -65,6 +65,20 @@ it("lives on deltas and documents", () => {
   expect(people.value.get("staff-a")).toMatchObject({ state: "calling", told: true });
 });
 
+it("asks at once for whom somebody's call went to, while others have not answered", () => {
+  const { asks, say, settle, live } = screen();
+  say(...got("booth-main", booth("Front", ["a", "b", "c"])));
+  settle();
+  say(...got("staff-a", told("Ann", asked("idle", { call: call({ to: "staff-z", end: "refused" }) }))));
+  settle();
+  expect(asks.slice(4)).toEqual(["staff-z"]);
+  say(...got("staff-b", told("Bob")));
+  say(...got("staff-c", told("Cid")));
+  expect(live.value).toBe(false);
+  say(...got("staff-z", told("Zoe")));
+  expect(live.value).toBe(true);
+});
+
 it("tells the time of every message", () => {
   expect(running().times.length).toBe(3);
 });

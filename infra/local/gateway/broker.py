@@ -122,6 +122,17 @@ class Broker:
         """Give a message to its subscribers, and keep it if it is to be retained."""
         self._deliver(message, sender)
 
+    def hand(self, client: Client, messages: Sequence[Message]) -> None:
+        """Give messages to one client, if it is there, as far as it has subscribed to them and may receive them."""
+        if not (session := self._sessions.get((client.rights.name, client.id))):
+            return
+        own: Tree[Session, Subscription] = Tree()
+        for topic_filter, granted in session.subscriptions.items():
+            own.put(topic_filter, session, granted)
+        for message in messages:
+            if client.rights.may_receive(message.topic) and (found := next(own.match(message.topic), None)):
+                session.deliver(Outgoing(message), min(message.qos, found[1].qos))
+
     def is_wanted(self, message: Message) -> bool:
         """Whether anybody may get it, or keep it; from any thread, and False only if that is known."""
         receivers = self._receivers.get(message.topic)

@@ -126,8 +126,10 @@ class Connection:
         self._stalled = self.congested = False
         self._held = False  # no further packet is taken for now
         self._resting: asyncio.Handle | None = None
-        self._publishes = _Rate(limits.MAX_QUESTIONS if self._rights is KIOSK else limits.MAX_PUBLISHES)
-        self._bytes_in, self._bytes_out = _Rate(limits.MAX_THROUGHPUT), _Rate(limits.MAX_THROUGHPUT)
+        is_kiosk = self._rights is KIOSK
+        self._publishes = _Rate(limits.MAX_QUESTIONS if is_kiosk else limits.MAX_PUBLISHES)
+        self._bytes_in = _Rate(limits.MAX_THROUGHPUT)
+        self._bytes_out = _Rate(limits.MAX_SHOWN if is_kiosk else limits.MAX_THROUGHPUT)
         self._flushing: asyncio.TimerHandle | None = None  # a flush that has to wait
         self._flush_from_s = 0.0
         self._heard = self._loop.time()

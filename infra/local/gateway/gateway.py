@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ from infra.local.gateway.certificates import Tls
 from infra.local.gateway.connection import Entrance
 from infra.local.gateway.listeners import TcpDoor, TlsDoor, WebSocketDoor
 from infra.local.gateway.packets import Message
-from infra.local.gateway.policy import DEVICE, KIOSK
+from infra.local.gateway.policy import DEVICE, KIOSK, Client
 
 T = TypeVar("T")
 
@@ -113,6 +113,10 @@ class Gateway:
         """The same from any thread, in the order of the calls; while nobody listens, nobody gets it."""
         if wanted := [message for message in messages if self._broker.is_wanted(message)]:
             self._soon(partial(self.publish, wanted))
+
+    def hand_soon(self, client: Client, messages: Sequence[Message]) -> None:
+        """The same for one client alone, who gets what it has subscribed to."""
+        self._soon(partial(self._broker.hand, client, messages))
 
     def after(self, work: "Future[Any]") -> Elsewhere:
         """For a hook: it is done once the work of another thread is, and what that published before has gone out."""

@@ -31,6 +31,9 @@ MAX_RETAINED: Final = 5000
 MAX_QUESTIONS: Final = (
     1000  # a second, of a kiosk, which publishes nothing else: a wall of 200 is not to wait for them
 )
+MAX_SHOWN: Final = (
+    8 * MAX_THROUGHPUT
+)  # a second, to a kiosk: 60 updates on a wall are nearly what AWS lets pass
 MAX_CLIENTS: Final = 10_000  # of one listener; AWS takes 500,000 an account
 MAX_UNGREETED: Final = 100  # above it a socket is closed unheard; up to it CONNECT is answered with a refusal
 CONNECT_S: Final = 10.0  # from the first byte, through a WebSocket handshake, to CONNECT

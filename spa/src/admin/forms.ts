@@ -21,6 +21,19 @@ export const newcomer = (booth = "main") => ({
 
 export const newButton = (id = "") => ({ id, staff: "", double: "", long: "", booth: "" });
 
+export const newMachine = (booth: string) => ({ id: "", name: "", booth, every: "1", values: "" });
+
+/** The unit of each figure, as somebody types them: `temperature=°C, parts`. */
+export const unitsOf = (typed: string) =>
+  Object.fromEntries(
+    typed
+      .split(/[,、\n]/)
+      .map((each) => each.trim())
+      .filter(Boolean)
+      .map((each) => each.split("=").map((part) => part.trim()))
+      .map(([value = "", ...unit]) => [value, unit.join("=")]),
+  );
+
 /** Everybody but one; `otherwise` is what nobody is called. */
 export const staffOptions = ({ staff }: Now, otherwise: string, but = ""): Option[] => [
   { value: "", label: otherwise },
@@ -35,10 +48,12 @@ export const waysOf = (words: AdminWords): Option[] => [
 ];
 export const isWay = (value: string) => /^(all|turn|free):$/.test(value);
 
+export const boothsThere = ({ booths }: Now): Option[] => booths.map(({ id, title }) => ({ value: id, label: title }));
+
 /** The booths, and "main", which is made with whoever is added first. */
-export function boothOptions({ booths }: Now, words: AdminWords): Option[] {
-  const there = booths.map(({ id, title }) => ({ value: id, label: title }));
-  return booths.some(({ id }) => id === "main")
+export function boothOptions(now: Now, words: AdminWords): Option[] {
+  const there = boothsThere(now);
+  return now.booths.some(({ id }) => id === "main")
     ? there
     : [{ value: "main", label: `main (${words.newBooth})` }, ...there];
 }

@@ -6,6 +6,7 @@ import ButtonsPage from "./pages/ButtonsPage.vue";
 import FiguresPage from "./pages/FiguresPage.vue";
 import HealthPage from "./pages/HealthPage.vue";
 import HistoryPage from "./pages/HistoryPage.vue";
+import MachinesPage from "./pages/MachinesPage.vue";
 import NowPage from "./pages/NowPage.vue";
 import RosterPage from "./pages/RosterPage.vue";
 import ScreensPage from "./pages/ScreensPage.vue";
@@ -20,6 +21,7 @@ export const PAGES: Readonly<Record<PageId, Component>> = {
   buttons: ButtonsPage,
   booths: BoothsPage,
   screens: ScreensPage,
+  machines: MachinesPage,
   roster: RosterPage,
   figures: FiguresPage,
   health: HealthPage,

@@ -56,6 +56,16 @@ export interface Booth {
   readonly screens: number | null;
 }
 
+export interface Machine {
+  readonly id: string;
+  readonly name: string;
+  readonly booth: string;
+  /** It publishes so often, in seconds. */
+  readonly every_s: number;
+  /** The unit of each figure that is shown; empty for all figures. */
+  readonly units: Readonly<Record<string, string>>;
+}
+
 export interface UnknownButton {
   readonly button: string;
   readonly door: string;

@@ -24,6 +24,7 @@ export function useShadows(
   const shadows = shallowReactive(new Map(before));
   const said = shallowReactive(new Map<string, Shadow>()); // by machines: apart, as they speak every second
   const answered = shallowReactive(new Set<string>()); // since the link came up
+  let open = new Set<string>(); // people who are needed, and not answered yet
   const listening = new Set<string>(); // machines, since the link came up
   const asking = createAsking((thing) => link.get(thing), link.rate);
   const live = ref(false);
@@ -46,9 +47,17 @@ export function useShadows(
       const map = isMachine(news.thing) ? said : shadows;
       const shadow = settled(map.get(news.thing), news);
       if (shadow) map.set(news.thing, shadow);
-      if (news.kind === "document") settle(news.thing);
+      if (news.kind === "document") {
+        settle(news.thing);
+        if (shadow && isOneOfMany(news.thing, shadow)) return;
+      }
     }
     review();
+  }
+
+  /** An answer among others that are still out, about somebody who brings nobody along: 200 reviews of 200 take their time. */
+  function isOneOfMany(thing: string, shadow: Shadow) {
+    return open.delete(thing) && open.size > 0 && wanted(id, [], [readOnce(thing, shadow)]).size === 0;
   }
 
   function refused(thing: string, code: number) {
@@ -77,10 +86,10 @@ export function useShadows(
       shadows.delete(thing); // should they come back, their shadow may be another one
       answered.delete(thing);
     }
-    const open = [...needed].filter((thing) => !answered.has(thing));
-    asking.ask(open);
-    const isOpen = open.some((thing) => !isMachine(thing)); // a machine holds up no call
-    live.value ||= link.up.value && !isOpen && answered.has(thingOfBooth);
+    const asked = [...needed].filter((thing) => !answered.has(thing));
+    asking.ask(asked);
+    open = new Set(asked.filter((thing) => !isMachine(thing))); // a machine holds up no call
+    live.value ||= link.up.value && open.size === 0 && answered.has(thingOfBooth);
   }
 
   function start() {
