@@ -238,12 +238,15 @@ def test_one_persons_ok_never_answers_for_another(booth: Booth) -> None:
     assert booth.hana.asked == before
 
 
-def test_what_is_no_answer_changes_nothing(booth: Booth) -> None:
+def test_what_is_no_answer_is_at_most_a_line_for_the_visitor(booth: Booth) -> None:
     booth.press()
     before = booth.hana.asked
-    for text in ("okinawa", "not ok", "nothing", "it is ok", "no problem", "hello"):
+    for text in ("okinawa", "not ok", "nothing", "it is ok", "hello"):
         booth.hana.says(text)
         assert booth.hana.asked == before, text
+    for text in ("no problem", "ok nicht"):
+        booth.hana.says(text)
+        assert booth.hana.asked == before | {"call": before["call"] | {"note": text}}, text
 
 
 # --- who does not come

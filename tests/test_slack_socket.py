@@ -79,7 +79,7 @@ def test_an_ok_is_acknowledged_recorded_and_answered_in_its_thread(slack: FakeSl
         connected(slack)
         sent = envelope("events_api", thread_ts="1730520920.000100")
         slack.send(sent)
-        slack.wait_for(lambda: bool(slack.posts))
+        slack.wait_for(lambda: bool(slack.posts and slack.acks))
         assert slack.acks == [{"envelope_id": sent["envelope_id"]}]
         assert bridge.state is StaffState.RUNNING
         assert (slack.posts[0].channel, slack.posts[0].thread) == ("C0BOOTH01", "1730520920.000100")
