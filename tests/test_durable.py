@@ -1,5 +1,6 @@
 """What is accepted stays: after kill -9, on a full disk, in a damaged file; and what cannot be kept is refused."""
 
+import asyncio
 import http.client
 import json
 import logging
@@ -23,6 +24,7 @@ import pytest
 from infra.local import rescue
 from infra.local.rescue import opened
 from infra.local.store import Store, StoreError
+from infra.local.twin import Loop
 from shadows.document import UpdateRequest, apply
 from tests import soak_store as soak
 from tests.asking import EVERYTHING, Door, Mqtt, Rest, Twin, twin
@@ -688,3 +690,25 @@ def ask(at: dict[str, str], method: str, path: str, content: bytes = b"") -> tup
         connection.request(method, path, content)
         answer = connection.getresponse()
         return answer.status, json.loads(answer.read())
+
+
+def test_a_listener_that_closes_while_it_waits_for_a_file_leaves_no_traceback(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """asyncio asks again a second later, whether the listener is still there or not."""
+
+    async def ask_again(closed: socket.socket) -> None:
+        here: Any = asyncio.get_running_loop()
+        here.call_soon(here._start_serving, asyncio.Protocol, closed)
+        here.call_soon(int, "no number")
+        await asyncio.sleep(0)
+
+    closed = socket.socket()
+    closed.close()
+    loop = Loop()
+    with caplog.at_level(logging.INFO):
+        loop.call(ask_again(closed))
+        loop.stop()
+    assert "it was closed while who connects had to wait" in caplog.text
+    assert [each.exc_info[0] for each in caplog.records if each.exc_info] == [ValueError], "of the other one"
+    assert "no number" in caplog.text

@@ -50,6 +50,8 @@ def _heard_of(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in NO_FILES:
         log.error("gateway: who connects has to wait: %s", error.strerror)
+    elif isinstance(error, ValueError) and "_start_serving" in context["message"]:
+        log.info("gateway: it was closed while who connects had to wait")
     else:
         loop.default_exception_handler(context)
 
