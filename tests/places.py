@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def rest_place(folder: Path, *, throttle: bool = False) -> Iterator[Rest]:
     finally:
         server.task_dispatcher.shutdown()  # its threads first: they wake the loop when they are done
         # On the loop's own thread, or it would wait a second for sockets that are gone.
-        server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
+        with suppress(OSError):  # it may close between the word and the waking
+            server.trigger.pull_trigger(lambda: server.asyncore.close_all(server._map))
         serving.join(10)
         store.close()
